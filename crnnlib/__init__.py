@@ -1,0 +1,34 @@
+"""Musical artist classification with convolutional recurrent networks: the library behind the book.
+
+The way of the data, one module a step: `corpora` -> `features` -> `splits` -> `clips` -> `models` -> `training` ->
+`voting` -> `evaluation` and `figures`; `study` runs a grid of trials. Modules load on first use.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+__all__ = [
+    "augment",
+    "baselines",
+    "clips",
+    "corpora",
+    "embeddings",
+    "evaluation",
+    "features",
+    "figures",
+    "models",
+    "splits",
+    "study",
+    "training",
+    "voting",
+]
+
+
+def __getattr__(name):
+    if name in __all__:
+        return importlib.import_module(f"crnnlib.{name}")
+    raise AttributeError(f"module 'crnnlib' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

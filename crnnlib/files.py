@@ -1,0 +1,105 @@
+"""Where crnnlib keeps things, and how it writes them: whole, or not at all.
+
+Everything that can be made again lives under one folder, `home()`. A file is written under a temporary name that
+carries the host and the process id, then renamed; a reader never sees half a file, and two writers of the same file
+both succeed.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["atomic", "home", "sweep"]
+
+_HOST = socket.gethostname().split(".")[0].replace("-", "") or "host"
+
+
+def home() -> Path:
+    """Folder of corpora, features, models and new records.
+
+    Returns
+    -------
+    pathlib.Path
+        ``$CRNNLIB_HOME``, or the platform's cache folder. It need not exist yet.
+
+    Examples
+    --------
+    >>> home().is_absolute()
+    True
+    """
+    chosen = os.environ.get("CRNNLIB_HOME")
+    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("crnnlib")
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Write a file under a temporary name and rename it when the block ends well.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file to write; its folder is created.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary name to write to. It keeps the suffix of `path`, and is removed if the block raises.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "scores.txt"
+    >>> with atomic(target) as temporary:
+    ...     _ = temporary.write_text("0.937")
+    >>> target.read_text()
+    '0.937'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{_HOST}-{os.getpid()}-{path.name[-120:]}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path) -> int:
+    """Remove temporary files below a folder whose writer is gone.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Where to look, at any depth. A missing folder is an empty one.
+
+    Returns
+    -------
+    int
+        How many were removed. Those of living processes, and of other hosts, stay.
+
+    Examples
+    --------
+    >>> sweep("/nowhere")
+    0
+    """
+    removed = 0
+    for leftover in Path(folder).rglob(f".tmp-{_HOST}-*"):
+        owner = leftover.name.split("-")[2]
+        if owner.isdigit() and not _alive(int(owner)):
+            leftover.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
