@@ -1,0 +1,300 @@
+"""From clip scores to song decisions.
+
+Conventions: probabilities are `(n, n_classes)` in [0, 1], rows sum to 1; classes are numbered as in `Scores.classes`;
+a tie goes to the lowest class; songs come out sorted by `track_id`. Introduced in notebook 05.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from crnnlib.errors import DataError, ParameterError
+
+__all__ = ["Scores", "majority_vote", "pool", "soft_vote", "vote_curve"]
+
+# Records keep probabilities in float16, where anything below 6e-8 is zero: a floor above that makes a vote over
+# a record equal to the vote over the network's own output, and bounds what one sure and wrong clip can do.
+FLOOR = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a classifier said about clips or songs, and what was true.
+
+    Parameters
+    ----------
+    probabilities : array-like, shape (n, n_classes)
+        One row a clip (or song), stored as float32.
+    truth : array-like of int, shape (n,)
+        The true class of each row.
+    track_id : array-like of str, shape (n,)
+        The song that each row belongs to.
+    classes : sequence of str
+        Class names; position is class number.
+    start : array-like of int, shape (n,), optional
+        First frame of each clip within its song.
+    level : {"clip", "song"}
+        What a row stands for.
+    predicted : array-like of int, shape (n,), optional
+        The decision per row; by default the most probable class, the lowest of equals.
+
+    Raises
+    ------
+    DataError
+        If there are no rows, shapes disagree, a probability is not finite, a class is out of range, or one song has
+        two truths.
+
+    Examples
+    --------
+    >>> clips = Scores([[0.9, 0.1], [0.4, 0.6]], [0, 0], ["a/b/c", "a/b/c"], ("a", "z"))
+    >>> clips.n, clips.correct.tolist()
+    (2, [True, False])
+    """
+
+    probabilities: np.ndarray
+    truth: np.ndarray
+    track_id: np.ndarray
+    classes: tuple[str, ...]
+    start: np.ndarray | None = None
+    level: str = "clip"
+    predicted: np.ndarray | None = None
+
+    def __post_init__(self):
+        probabilities = np.asarray(self.probabilities, np.float32)
+        predicted = probabilities.argmax(1) if self.predicted is None and probabilities.size else self.predicted
+        arrays = {
+            "probabilities": probabilities,
+            "truth": np.asarray(self.truth, int),
+            "track_id": np.asarray(self.track_id, str),
+            "classes": tuple(map(str, self.classes)),
+            "start": None if self.start is None else np.asarray(self.start, int),
+            "predicted": np.asarray(predicted),
+        }
+        for name, value in arrays.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    def _check(self):
+        n, n_classes = len(self.truth), len(self.classes)
+        if not n or not n_classes:
+            raise DataError(f"scores of {n} rows and {n_classes} classes: expected at least one of each")
+        if self.level not in ("clip", "song"):
+            raise ParameterError(f"level={self.level!r}: expected 'clip' or 'song'")
+        if self.probabilities.shape != (n, n_classes):
+            raise DataError(f"probabilities {self.probabilities.shape}: expected ({n} rows, {n_classes} classes)")
+        for name in ("truth", "track_id", "start", "predicted"):
+            value = getattr(self, name)
+            if value is not None and value.shape != (n,):
+                raise DataError(f"{name} {value.shape}: expected one value for each of {n} rows")
+        if not np.isfinite(self.probabilities).all():
+            raise DataError("probabilities hold NaN or infinity: training diverged; try a lower learning rate")
+        for name in ("truth", "predicted"):
+            value = getattr(self, name)
+            if value.min() < 0 or value.max() >= n_classes:
+                raise DataError(f"{name} {value.min()} to {value.max()}: expected 0 to {n_classes - 1}")
+        names, first, song = np.unique(self.track_id, return_index=True, return_inverse=True)
+        mixed = self.truth != self.truth[first][song]
+        if mixed.any():
+            raise DataError(f"{names[song[mixed][0]]}: two truths for one song; expected one label per track_id")
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.truth)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether each row's decision is the truth, bool of shape (n,)."""
+        return self.predicted == self.truth
+
+    def take(self, rows) -> "Scores":
+        """The given rows, by mask or by index.
+
+        Parameters
+        ----------
+        rows : array-like of bool or int
+            Which rows, in which order.
+
+        Returns
+        -------
+        Scores
+        """
+        rows = np.asarray(rows)
+        start = None if self.start is None else self.start[rows]
+        fields = {name: getattr(self, name)[rows] for name in ("probabilities", "truth", "track_id", "predicted")}
+        return replace(self, start=start, **fields)
+
+
+def majority_vote(clips: Scores, threshold: float = 0.5) -> Scores:
+    """The class that most of a song's confident clips name, as in the paper.
+
+    Parameters
+    ----------
+    clips : Scores
+        Clip level.
+    threshold : float, in [0, 1)
+        A clip votes if its largest probability is above this. In a song without such clips all vote.
+
+    Returns
+    -------
+    Scores
+        Song level; probabilities are shares of the votes.
+
+    Raises
+    ------
+    ParameterError
+        If `threshold` is outside [0, 1).
+
+    References
+    ----------
+    Nasrullah & Zhao, "Musical artist classification with convolutional recurrent neural networks", IJCNN 2019.
+
+    Examples
+    --------
+    >>> clips = Scores([[0.9, 0.1], [0.45, 0.55], [0.51, 0.49]], [1, 1, 1], ["s", "s", "s"], ("a", "z"))
+    >>> majority_vote(clips).predicted.tolist()
+    [0]
+    """
+    if not 0 <= threshold < 1:
+        raise ParameterError(f"threshold={threshold}: expected a probability from 0 to below 1, e.g. 0.5")
+    _, song = np.unique(clips.track_id, return_inverse=True)
+    sure = clips.probabilities.max(1) > threshold
+    silent = np.bincount(song, sure) == 0
+    ballots = np.eye(len(clips.classes))[clips.predicted] * (sure | silent[song])[:, None]
+    votes = _sum_by_song(ballots, song)
+    return _songs(clips, votes / votes.sum(1, keepdims=True))
+
+
+def soft_vote(clips: Scores) -> Scores:
+    """The class with the largest mean log-probability over all of a song's clips.
+
+    Probabilities are floored at 1e-7 before the logarithm.
+
+    Parameters
+    ----------
+    clips : Scores
+        Clip level.
+
+    Returns
+    -------
+    Scores
+        Song level; probabilities are the clips' geometric mean, scaled to sum to 1.
+
+    Examples
+    --------
+    >>> clips = Scores([[0.9, 0.1], [0.45, 0.55]], [0, 0], ["s", "s"], ("a", "z"))
+    >>> round(float(soft_vote(clips).probabilities[0, 0]), 2)
+    0.73
+    """
+    _, song = np.unique(clips.track_id, return_inverse=True)
+    logs = np.log(np.clip(clips.probabilities.astype(float), FLOOR, 1.0))
+    mean = _sum_by_song(logs, song) / np.bincount(song)[:, None]
+    share = np.exp(mean - mean.max(1, keepdims=True))
+    return _songs(clips, share / share.sum(1, keepdims=True))
+
+
+def pool(parts: Sequence[Scores]) -> Scores:
+    """Several folds or trials as one set of scores.
+
+    A song that was tested in several trials keeps a row for each; intervals resample those rows together.
+
+    Parameters
+    ----------
+    parts : sequence of Scores
+        Of one level and with the same classes.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    DataError
+        If there are no parts, or they differ in level or classes.
+
+    Examples
+    --------
+    >>> fold = Scores([[0.9, 0.1]], [0], ["s"], ("a", "z"), level="song")
+    >>> pool([fold, fold]).n
+    2
+    """
+    parts = list(parts)
+    if not parts:
+        raise DataError("no scores to pool: expected at least one fold or trial")
+    kinds = {(part.level, part.classes) for part in parts}
+    if len(kinds) > 1:
+        raise DataError(f"{len(kinds)} kinds of level and classes: expected one to pool")
+    names = ["probabilities", "truth", "track_id", "predicted"]
+    fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    known = all(part.start is not None for part in parts)
+    start = np.concatenate([part.start for part in parts]) if known else None
+    return replace(parts[0], start=start, **fields)
+
+
+def vote_curve(
+    clips: Scores, clip_s: float, vote: Callable[[Scores], Scores] = soft_vote, seed: int | None = None
+) -> pd.DataFrame:
+    """Song-level scores against the seconds of each song that were heard.
+
+    Parameters
+    ----------
+    clips : Scores
+        Clip level.
+    clip_s : float
+        Length of a clip in seconds.
+    vote : callable, optional
+        `soft_vote` or `majority_vote`.
+    seed : int, optional
+        None hears the first clips of a song, in order of `start`; a number draws them at random.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `clips`, `seconds`, `f1_weighted`, `accuracy`; a row for 1, 2, 3, 5, 8, 13 ... clips, and for all of
+        the longest song. A song shorter than that is heard whole.
+
+    Raises
+    ------
+    ParameterError
+        If `clip_s` is not positive.
+
+    Examples
+    --------
+    >>> clips = Scores([[0.4, 0.6], [0.9, 0.1]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94])
+    >>> vote_curve(clips, clip_s=3)[["seconds", "accuracy"]].values.tolist()
+    [[3.0, 0.0], [6.0, 1.0]]
+    """
+    from sklearn.metrics import accuracy_score, f1_score
+
+    if not clip_s > 0:
+        raise ParameterError(f"clip_s={clip_s}: expected a positive length in seconds, e.g. 3.0")
+    order = np.arange(clips.n) if clips.start is None else clips.start
+    key = order if seed is None else np.random.default_rng(seed).permutation(clips.n)
+    place = pd.Series(key).groupby(clips.track_id).rank(method="first").to_numpy()
+    rows = []
+    for k in _steps(int(place.max())):
+        songs = vote(clips.take(place <= k))
+        f1 = f1_score(songs.truth, songs.predicted, average="weighted", zero_division=0)
+        rows.append((k, k * float(clip_s), float(f1), float(accuracy_score(songs.truth, songs.predicted))))
+    return pd.DataFrame(rows, columns=["clips", "seconds", "f1_weighted", "accuracy"])
+
+
+def _sum_by_song(values: np.ndarray, song: np.ndarray) -> np.ndarray:
+    total = np.zeros((song.max() + 1, values.shape[1]))
+    np.add.at(total, song, values)
+    return total
+
+
+def _songs(clips: Scores, probabilities: np.ndarray) -> Scores:
+    names, first = np.unique(clips.track_id, return_index=True)
+    return Scores(probabilities, clips.truth[first], names, clips.classes, level="song")
+
+
+def _steps(most: int) -> list[int]:
+    steps, following = [1], 2
+    while following < most:
+        steps.append(following)
+        following = steps[-1] + (steps[-2] if len(steps) > 1 else 1)
+    return sorted({*steps, most})
