@@ -58,6 +58,7 @@ bench: $(ENVIRONMENT)  ## print the ratios of benchmarks/, one script after anot
 lock:  ## resolve requirements.lock anew, from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --output-file requirements.lock
+	@uv run --quiet --no-project --with packaging .ci/pins.py
 
 clean:  ## remove what was built here; .venv, and corpora and records in the cache, stay
 	@rm -rf _build build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage mutants

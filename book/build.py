@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LIVE_STUDY = "study demo --recipe paper --lengths 1 3 10 --splits song album --trials 1".split()
+LIVE_STUDY = ("study", "demo", "--recipe", "paper", "--lengths", "1", "3", "10", "--splits", "song", "album")
 BEHIND_THE_CELLS = ("crnnlib", "requirements.lock", "book/results")
 ON_THE_PAGES = ("_config.yml", "_toc.yml", "book", "notebooks")
 

@@ -1,6 +1,6 @@
 """What every test gets: a cache of its own, a quiet backend, and a little music.
 
-The cache folder is set before crnnlib is imported, so that no test reads or writes the user's; tests marked `corpus`
+The cache folder is set at once, so that no test, doctest or fixture reads or writes the user's; tests marked `corpus`
 ask for `real_home`, where the small selection of opengame20 lies after `crnnlib fetch opengame20 --small`.
 """
 
@@ -9,15 +9,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-REAL_HOME = os.environ.get("CRNNLIB_HOME")
-os.environ["CRNNLIB_HOME"] = tempfile.mkdtemp(prefix="crnnlib-tests-")
-os.environ.pop("CRNNLIB_CORPUS", None)
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import hypothesis
 import numpy as np
 import pytest
 import soundfile
+
+REAL_HOME = os.environ.get("CRNNLIB_HOME")
+os.environ["CRNNLIB_HOME"] = tempfile.mkdtemp(prefix="crnnlib-tests-")
+os.environ.pop("CRNNLIB_CORPUS", None)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -63,7 +63,7 @@ def real_home(monkeypatch):
 
 @pytest.fixture(scope="session")
 def music_tree(tmp_path_factory):
-    """Folder of wav files, 3 artists x 2 albums x 4 songs of 4 to 5.5 s at 16 kHz: chords over noise, told apart with ease."""
+    """Folder of wav files: 3 artists x 2 albums x 4 songs of 4 to 5.5 s, chords over noise, easily told apart."""
     root = tmp_path_factory.mktemp("music")
     for a, artist in enumerate(("Ada", "Bo Diddly", "Çelik")):
         for b, album in enumerate(("First", "Second")):
