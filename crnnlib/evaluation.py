@@ -1,22 +1,28 @@
-"""How good, how sure, and is the difference real: scores with intervals, over songs.
+"""How good: scores, classes, confusions and calibration of clips or songs; `intervals` says how sure.
 
 Conventions: F1 is scikit-learn's over the classes that occur as truth or as decision, a class never hit counting 0;
-`f1_weighted` weighs classes by their songs (the paper's), `f1_macro` equally. Intervals are 95 % percentile bootstraps
-that resample whole songs, or whole groups of songs such as albums, never single clips. Introduced in notebook 06.
+`f1_weighted` weighs classes by their songs (the paper's), `f1_macro` equally. Introduced in notebook 06.
 """
-
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn import metrics
 
 from crnnlib.errors import ParameterError
+from crnnlib.intervals import compare, holm, interval, producer_effect
 from crnnlib.voting import Scores
 
-__all__ = ["interval", "scores"]
-
-METRICS = ("f1_weighted", "f1_macro", "accuracy", "top3")
+__all__ = [
+    "calibration",
+    "compare",
+    "confusion",
+    "ece",
+    "holm",
+    "interval",
+    "per_class",
+    "producer_effect",
+    "scores",
+]
 
 
 def scores(s: Scores) -> dict:
@@ -44,103 +50,116 @@ def scores(s: Scores) -> dict:
         for average in ("weighted", "macro")
     }
     accuracy = float(metrics.accuracy_score(s.truth, s.predicted))
-    return f1 | {"accuracy": accuracy, "top3": float(_in_top(s).mean()), "n": s.n}
+    return f1 | {"accuracy": accuracy, "top3": float(s.in_top().mean()), "n": s.n}
 
 
-def interval(
-    s: Scores,
-    metric: str = "f1_weighted",
-    n_boot: int = 2000,
-    groups: Sequence | Mapping | pd.Series | None = None,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """95 % bootstrap interval of a score.
+def per_class(s: Scores) -> pd.DataFrame:
+    """F1, precision and recall of each class.
 
     Parameters
     ----------
     s : Scores
         Clip or song level.
-    metric : {"f1_weighted", "f1_macro", "accuracy", "top3"}
-        Which of `scores`.
-    n_boot : int
-        Number of resamples.
-    groups : sequence of length n, or mapping from track_id, optional
-        What is resampled as a whole: by default songs. Give artist and album together for albums; with fewer than
-        about 20 groups the interval is too narrow.
-    seed : int
-        Of the resamples.
 
     Returns
     -------
-    tuple of float
-        Low and high end.
-
-    Raises
-    ------
-    ParameterError
-        If `metric` is unknown, `n_boot` is below 1, or a row has no group.
+    pandas.DataFrame
+        Indexed by class name in the order of `Scores.classes`: `f1`, `precision`, `recall`, `n` (rows of the class)
+        and `predicted` (rows given to it).
 
     Examples
     --------
-    >>> songs = Scores(np.eye(2)[[0, 1] * 20], [0, 1] * 10 + [0] * 20, range(40), ("a", "z"), level="song")
-    >>> low, high = interval(songs, "accuracy")
-    >>> low < 0.75 < high
-    True
+    >>> songs = Scores([[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> per_class(songs)["recall"].to_dict()
+    {'a': 1.0, 'z': 0.0}
     """
-    labels = _groups(s, groups)
-    drawn = _resampled(s, labels, _weights(len(np.unique(labels)), n_boot, seed), np.unique(labels), metric)
-    return _ends(drawn)
+    numbers = range(len(s.classes))
+    columns = metrics.precision_recall_fscore_support(s.truth, s.predicted, labels=numbers, zero_division=0)
+    precision, recall, f1, n = columns
+    decided = np.bincount(s.predicted, minlength=len(s.classes))
+    table = {"f1": f1, "precision": precision, "recall": recall, "n": n, "predicted": decided}
+    return pd.DataFrame(table, index=pd.Index(s.classes, name="class"))
 
 
-def _in_top(s: Scores, k: int = 3) -> np.ndarray:
-    # Shares of votes hold many zeros: a class that got no vote is not a guess, however the tie is broken.
-    best = np.argsort(-s.probabilities, axis=1, kind="stable")[:, :k]
-    given = s.probabilities[np.arange(s.n), s.truth] > 0
-    return (best == s.truth[:, None]).any(1) & given
+def confusion(s: Scores) -> pd.DataFrame:
+    """How often each class was taken for each other.
+
+    Parameters
+    ----------
+    s : Scores
+        Clip or song level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Counts of rows: a row per true class, a column per decision.
+
+    Examples
+    --------
+    >>> songs = Scores([[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> confusion(songs).loc["z"].to_dict()
+    {'a': 1, 'z': 0}
+    """
+    counts = metrics.confusion_matrix(s.truth, s.predicted, labels=range(len(s.classes)))
+    return pd.DataFrame(counts, pd.Index(s.classes, name="truth"), pd.Index(s.classes, name="predicted"))
 
 
-def _groups(s: Scores, groups) -> np.ndarray:
-    if groups is None:
-        return s.track_id
-    if isinstance(groups, Mapping | pd.Series):
-        missing = sorted(set(s.track_id) - set(groups.keys()))
-        if missing:
-            raise ParameterError(f"groups name no group for {missing[0]!r} ({len(missing)} songs missing)")
-        return np.asarray([str(groups[track]) for track in s.track_id])
-    labels = np.asarray(list(groups), str)
-    if labels.shape != (s.n,):
-        raise ParameterError(f"groups: {labels.size} values; expected one for each of {s.n} rows")
-    return labels
+def calibration(s: Scores, n_bins: int = 10) -> pd.DataFrame:
+    """Whether decisions made with confidence p are right in a share p of cases.
+
+    Parameters
+    ----------
+    s : Scores
+        Clip level, or songs after a vote.
+    n_bins : int
+        Number of equal bins of confidence from 0 to 1; empty ones are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per bin: `low`, `high`, mean `confidence`, `accuracy`, `n`.
+
+    Examples
+    --------
+    >>> songs = Scores([[0.9, 0.1], [0.9, 0.1]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> calibration(songs)[["low", "high", "accuracy", "n"]].values.tolist()
+    [[0.8, 0.9, 0.5, 2.0]]
+    """
+    if n_bins < 1:
+        raise ParameterError(f"n_bins={n_bins}: expected at least 1, e.g. 10")
+    sure = s.probabilities[np.arange(s.n), s.predicted].astype(float).round(6)
+    place = np.clip(np.ceil(sure * n_bins) - 1, 0, n_bins - 1).astype(int)
+    rows = pd.DataFrame({"bin": place, "confidence": sure, "accuracy": s.correct.astype(float)}).groupby("bin")
+    table = rows.mean().assign(n=rows.size()).reset_index()
+    table.insert(0, "low", table["bin"] / n_bins)
+    table.insert(1, "high", (table.pop("bin") + 1) / n_bins)
+    return table
 
 
-def _weights(n_groups: int, n_boot: int, seed: int) -> np.ndarray:
-    if n_boot < 1:
-        raise ParameterError(f"n_boot={n_boot}: expected at least 1, e.g. 2000")
-    return np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_boot).astype(float)
+def ece(s: Scores, n_bins: int = 10) -> float:
+    """Expected calibration error: the mean distance between confidence and accuracy over the bins of `calibration`.
 
+    Parameters
+    ----------
+    s : Scores
+        Clip level, or songs after a vote.
+    n_bins : int
+        Number of bins.
 
-def _resampled(s: Scores, labels: np.ndarray, weights: np.ndarray, names: np.ndarray, metric: str) -> np.ndarray:
-    """The metric in every resample, from counts per group: scikit-learn would take minutes for 2,000."""
-    if metric not in METRICS:
-        raise ParameterError(f"metric={metric!r}: expected one of {', '.join(METRICS)}")
-    group = np.searchsorted(names, labels)
+    Returns
+    -------
+    float
+        In [0, 1]; 0 is perfect.
 
-    def drawn(columns: np.ndarray) -> np.ndarray:
-        counts = np.zeros((len(names), columns.shape[1]))
-        np.add.at(counts, group, columns)
-        return weights @ counts
+    References
+    ----------
+    Guo et al., "On calibration of modern neural networks", ICML 2017.
 
-    if metric in ("accuracy", "top3"):
-        hit = s.correct if metric == "accuracy" else _in_top(s)
-        hits, rows = drawn(np.stack([hit, np.ones(s.n)], axis=1)).T
-        return hits / np.maximum(rows, 1)
-    one_hot = np.eye(len(s.classes))
-    support, decided = drawn(one_hot[s.truth]), drawn(one_hot[s.predicted])
-    f1 = 2 * drawn(one_hot[s.truth] * s.correct[:, None]) / np.maximum(support + decided, 1)
-    share = support if metric == "f1_weighted" else (support + decided > 0).astype(float)
-    return (f1 * share).sum(1) / np.maximum(share.sum(1), 1)
-
-
-def _ends(drawn: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
+    Examples
+    --------
+    >>> songs = Scores([[0.9, 0.1], [0.9, 0.1]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> round(ece(songs), 2)
+    0.4
+    """
+    table = calibration(s, n_bins)
+    return float(np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["n"]))

@@ -109,18 +109,16 @@ class Scores:
         """Whether each row's decision is the truth, bool of shape (n,)."""
         return self.predicted == self.truth
 
-    def take(self, rows) -> "Scores":
-        """The given rows, by mask or by index.
+    def in_top(self, k: int = 3) -> np.ndarray:
+        """Whether the truth is among the `k` most probable classes, bool of shape (n,).
 
-        Parameters
-        ----------
-        rows : array-like of bool or int
-            Which rows, in which order.
-
-        Returns
-        -------
-        Scores
+        A class at zero never is: shares of votes hold many zeros, and no vote is no guess, however a tie is broken.
         """
+        best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
+        return (best == self.truth[:, None]).any(1) & (self.probabilities[np.arange(self.n), self.truth] > 0)
+
+    def take(self, rows) -> "Scores":
+        """The given rows, by mask or by index."""
         rows = np.asarray(rows)
         start = None if self.start is None else self.start[rows]
         fields = {name: getattr(self, name)[rows] for name in ("probabilities", "truth", "track_id", "predicted")}

@@ -1,0 +1,77 @@
+"""Scores: scikit-learn's numbers under our names, and what calibration adds."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from crnnlib import evaluation
+from crnnlib.errors import ParameterError
+from crnnlib.voting import Scores, majority_vote
+
+
+def noisy(n=200, n_classes=5, skill=1.0, seed=0, repeats=1):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, n_classes, n)
+    logits = rng.normal(size=(n * repeats, n_classes)) + skill * np.eye(n_classes)[np.repeat(truth, repeats)]
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    names = np.repeat([f"{i:04d}" for i in range(n)], repeats)
+    return Scores(p, np.repeat(truth, repeats), names, tuple("abcdefgh"[:n_classes]), level="song")
+
+
+def test_scores_are_scikit_learns():
+    s = noisy()
+    result = evaluation.scores(s)
+    for average in ("weighted", "macro"):
+        assert result[f"f1_{average}"] == metrics.f1_score(s.truth, s.predicted, average=average)
+    assert result["accuracy"] == metrics.accuracy_score(s.truth, s.predicted)
+    assert result["top3"] == metrics.top_k_accuracy_score(s.truth, s.probabilities, k=3)
+    assert result["n"] == 200
+    assert result["f1_weighted"] != result["f1_macro"]
+
+
+def test_per_class_and_confusion_name_classes_that_never_occur():
+    s = Scores([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0]], [0, 1], ["s", "t"], ("a", "b", "c"), level="song")
+    table = evaluation.per_class(s)
+    assert table.loc["a"].tolist() == [pytest.approx(2 / 3), 0.5, 1.0, 1, 2]
+    assert table.loc["c"].tolist() == [0, 0, 0, 0, 0]
+    counts = evaluation.confusion(s)
+    assert counts.loc["b", "a"] == 1
+    assert counts.to_numpy().sum() == 2
+    assert (counts.index.name, counts.columns.name) == ("truth", "predicted")
+
+
+def test_per_class_f1_weighs_up_to_the_weighted_f1():
+    s = noisy(seed=3)
+    table = evaluation.per_class(s)
+    assert np.average(table["f1"], weights=table["n"]) == pytest.approx(evaluation.scores(s)["f1_weighted"])
+
+
+def test_ece_is_near_zero_for_honest_probabilities_and_large_for_boasts():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet([0.5, 0.5, 0.5], 5000)
+    truth = (p.cumsum(1) < rng.random((5000, 1))).sum(1).clip(0, 2)
+    names = [f"{i:04d}" for i in range(5000)]
+    honest = evaluation.ece(Scores(p, truth, names, ("a", "b", "c")))
+    boast = evaluation.ece(Scores(np.eye(3)[p.argmax(1)], truth, names, ("a", "b", "c")))
+    assert honest < 0.03
+    assert boast == pytest.approx(1 - (p.argmax(1) == truth).mean(), abs=1e-6)
+
+
+def test_calibration_counts_every_row_once_at_the_edges_too():
+    p = np.array([[0.5, 0.5], [1.0, 0.0], [0.9, 0.1], [0.91, 0.09]])
+    table = evaluation.calibration(Scores(p, [0, 0, 1, 1], list("wxyz"), ("a", "b")))
+    assert table["n"].sum() == 4
+    assert ((table["low"] < table["confidence"]) & (table["confidence"] <= table["high"])).all()
+    assert table["low"].tolist() == pytest.approx([0.4, 0.8, 0.9])
+    with pytest.raises(ParameterError, match="n_bins=0"):
+        evaluation.calibration(noisy(), n_bins=0)
+
+
+def test_voting_changes_calibration():
+    clips = noisy(skill=1.5, repeats=10)
+    assert evaluation.ece(majority_vote(clips)) != pytest.approx(evaluation.ece(clips), abs=0.01)
+
+
+def test_whatever_judges_a_difference_is_found_here():
+    for name in ("interval", "compare", "producer_effect", "holm"):
+        assert callable(getattr(evaluation, name))
