@@ -211,7 +211,7 @@ def _point(s: Scores, metric: str) -> float:
 
 
 def _resampled(s: Scores, labels: np.ndarray, names: np.ndarray, weights: np.ndarray, metric: str) -> np.ndarray:
-    """Metric in every resample, from counts per group: calling scikit-learn 2,000 times takes a minute, this 0.1 s."""
+    """Metric in every resample, from counts per group: 2,000 calls of scikit-learn take 6 s, this 0.2 s."""
     if metric not in METRICS:
         raise ParameterError(f"metric={metric!r}: expected one of {', '.join(METRICS)}")
     group = np.searchsorted(names, labels)
