@@ -1,8 +1,8 @@
 """Build the book on one corpus: what `make book` runs.
 
 The corpus is prepared (the demo also gets its live study), the notebooks are executed, and the site is written with
-every warning an error. Nothing is done when nothing changed; what was executed before is kept until crnnlib, the
-lock or the committed results change, which Jupyter Book, looking at code cells only, would not notice.
+every warning an error. Nothing is done when nothing changed. Executed notebooks are kept until crnnlib, the lock, the
+committed results or the music in the cache change, which Jupyter Book, looking at code cells only, would not notice.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from crnnlib import files
 
 ROOT = Path(__file__).resolve().parent.parent
 LIVE_STUDY = ("study", "demo", "--recipe", "paper", "--lengths", "1", "3", "10", "--splits", "song", "album")
@@ -31,50 +33,68 @@ def fingerprint(names, root=ROOT):
     return total.hexdigest()
 
 
-def output_folder(corpus):
-    """Folder in which Jupyter Book makes its `_build`: one per corpus, the repository itself for the demo."""
-    return ROOT if corpus == "demo" else ROOT / "_build" / re.sub(r"[^\w.-]+", "-", corpus).strip("-")
+def music():
+    """Name the cache and the corpora in it that a page may play, save the demo, which each build makes."""
+    folder = files.home() / "corpora"
+    return f"{folder} {sorted(path.name for path in folder.glob('[a-z]*') if not path.name.startswith('demo'))}"
+
+
+def build_folder(corpus, root=ROOT):
+    """Folder of what is built: one per corpus, so that each keeps its executed notebooks."""
+    named = "" if corpus == "demo" else re.sub(r"[^\w.-]+", "-", corpus).strip("-")
+    return root / "_build" / named / "_build" if named else root / "_build"
 
 
 def prepare(corpus):
-    """Make the music, its features and, for the demo, the records of the live study."""
-    return subprocess.run([sys.executable, "-m", "crnnlib", *(LIVE_STUDY if corpus == "demo" else ["extract", corpus])])
+    """Make the music, its features and, for the demo, the records of the live study; return the exit code."""
+    what = LIVE_STUDY if corpus == "demo" else ("extract", corpus)
+    return subprocess.run([sys.executable, "-m", "crnnlib", *what], cwd=ROOT).returncode
+
+
+def render(corpus):
+    """Execute the notebooks and write the site, warnings as errors; return the exit code."""
+    folder = build_folder(corpus).parent
+    command = ["jupyter-book", "build", ".", "--path-output", folder, "-W", "-n", "--keep-going"]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"CRNNLIB_CORPUS": corpus}).returncode
 
 
 def build(corpus):
-    """Execute the notebooks and write the site, warnings as errors."""
-    command = ["jupyter-book", "build", ".", "--path-output", output_folder(corpus), "-W", "-n", "--keep-going"]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"CRNNLIB_CORPUS": corpus})
+    """Bring the book up to date; return the exit code."""
+    folder = build_folder(corpus)
+    seen = {folder / ".behind": fingerprint(BEHIND_THE_CELLS) + music(), folder / ".pages": fingerprint(ON_THE_PAGES)}
+    stale = [stamp for stamp, value in seen.items() if not stamp.is_file() or stamp.read_text() != value]
+    if not stale:
+        return 0
+    for stamp in seen:
+        stamp.unlink(missing_ok=True)
+    if folder / ".behind" in stale:
+        shutil.rmtree(folder / ".jupyter_cache", ignore_errors=True)
+        shutil.rmtree(folder / ".doctrees", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".behind").write_text(seen[folder / ".behind"])
+    failed = prepare(corpus) or render(corpus)
+    if failed:
+        # Sphinx does not repeat the warnings of pages that it has read: the next build must read them again.
+        shutil.rmtree(folder / ".doctrees", ignore_errors=True)
+        for report in sorted((folder / "html" / "reports").rglob("*.err.log")):
+            print(f"\n== {report}\n{report.read_text()[-4000:]}", file=sys.stderr)
+    else:
+        (folder / ".pages").write_text(seen[folder / ".pages"])
+    return failed
 
 
 def main():
-    """Prepare and build what changed since the last good build, and say where it is."""
+    """Build the book on the corpus named, and say where it is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus", help="demo, opengame20, or a folder of music")
     corpus = parser.parse_args().corpus
-    corpus = str(Path(corpus).resolve()) if Path(corpus).is_dir() and "/" in corpus else corpus
+    corpus = str(Path(corpus).resolve()) if Path(corpus).is_dir() else corpus
     started = time.monotonic()
-    folder = output_folder(corpus) / "_build"
-    stamps = {folder / ".code": fingerprint(BEHIND_THE_CELLS), folder / ".pages": fingerprint(ON_THE_PAGES)}
-    fresh = {stamp: stamp.is_file() and stamp.read_text() == value for stamp, value in stamps.items()}
-    if not fresh[folder / ".code"]:
-        for cached in (".jupyter_cache", ".doctrees"):
-            shutil.rmtree(folder / cached, ignore_errors=True)
-    if not all(fresh.values()):
-        for stamp in stamps:
-            stamp.unlink(missing_ok=True)
-        failed = prepare(corpus).returncode or build(corpus).returncode
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".code").write_text(stamps[folder / ".code"])
-        if failed:
-            # Sphinx does not repeat the warnings of pages that it has read: the next build must read them again.
-            shutil.rmtree(folder / ".doctrees", ignore_errors=True)
-            for report in sorted((folder / "html" / "reports").glob("*.err.log")):
-                print(f"\n== {report}\n{report.read_text()[-4000:]}", file=sys.stderr)
-            sys.exit(failed)
-        (folder / ".pages").write_text(stamps[folder / ".pages"])
-    did = f"built in {time.monotonic() - started:.0f} s" if not all(fresh.values()) else "nothing changed"
-    print(f"The book on {corpus} ({did}): {(folder / 'html' / 'index.html').as_uri()}")
+    failed = build(corpus)
+    if failed:
+        sys.exit(failed)
+    page = (build_folder(corpus) / "html" / "index.html").as_uri()
+    print(f"The book on {corpus}, up to date after {time.monotonic() - started:.0f} s: {page}")
 
 
 if __name__ == "__main__":
