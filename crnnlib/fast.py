@@ -1,0 +1,218 @@
+"""The one place that speaks TensorFlow: a convolution block whose gradient is written out, for CPUs.
+
+The block is the paper's: convolution 3x3, ELU, batch norm, max-pool, dropout. Four facts make it cheaper than the same
+five layers, without changing what it computes:
+
+- Batch norm is affine per channel, so it commutes with the max-pool (with the minimum where gamma is negative). Only
+  the pooled map is normalised and stored; the full map is read for its mean and variance.
+- The gradients of gamma and beta see pooled positions only. What is left of the backward pass (pool, batch norm, ELU)
+  is one elementwise expression over the full map, which XLA compiles to a single loop.
+- The first convolution has one input channel: its gradients are far cheaper as products with 9-column patches than as
+  convolutions.
+- Dropout needs 16 random bits a value, not a 32-bit float.
+
+`crnnlib.layers.ConvBlock` calls `block` when `available` says so and computes the same with Keras operations elsewhere;
+`tests/test_layers.py` holds the two against each other. Axes: batch, time, frequency, channel.
+"""
+
+import functools
+
+import keras
+
+__all__ = ["available", "block"]
+
+
+def available() -> bool:
+    """Whether the fast block can run here: TensorFlow backend, no GPU.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> available() in (True, False)
+    True
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")
+
+
+def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
+    """Convolution 3x3, ELU, batch norm by batch statistics, max-pool and dropout, with a hand-written gradient.
+
+    Parameters
+    ----------
+    x : tf.Tensor, shape (batch, time, frequency, channels)
+        In the compute dtype (float32 or bfloat16).
+    kernel, bias : tf.Tensor, shapes (3, 3, channels, filters) and (filters,)
+        In the compute dtype.
+    gamma, beta : tf.Tensor, shape (filters,)
+        In float32.
+    pool : tuple of int
+        Pool size and stride in (time, frequency).
+    epsilon : float
+        Added to the variance.
+    rate : float, default=0.0
+        Share of the pooled values that dropout sets to zero.
+    seed : tf.Tensor, shape (2,), optional
+        Seed of the dropout; needed when `rate` is positive.
+
+    Returns
+    -------
+    output : tf.Tensor, shape (batch, time // pool[0], frequency // pool[1], filters)
+        In the compute dtype.
+    mean, variance : tf.Tensor, shape (filters,)
+        Of the ELU's output over the batch, in float32, for the moving statistics.
+
+    Notes
+    -----
+    Where two values of a pool tie for the maximum, each takes an equal share of the gradient.
+
+    Examples
+    --------
+    >>> if available():
+    ...     import tensorflow as tf
+    ...     y, mean, variance = block(
+    ...         tf.random.normal((2, 8, 16, 1)), tf.random.normal((3, 3, 1, 4)), tf.zeros(4), tf.ones(4), tf.zeros(4),
+    ...         pool=(2, 2), epsilon=1e-3)
+    ...     assert tuple(y.shape) == (2, 4, 8, 4)
+    """
+    import tensorflow as tf
+
+    keep = _keep(tf, x, kernel.shape[-1], pool, rate, seed) if rate else None
+
+    @tf.custom_gradient
+    def run(x, kernel, bias, gamma, beta):
+        filters = kernel.shape[-1]
+        full = tf.nn.elu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+        mean, variance, count = _moments(tf, full)
+        pooled = _pool(tf, full, gamma, pool)
+        deviation = tf.math.rsqrt(variance + epsilon)
+        scale = gamma * deviation
+        output = _normalise(tf)(pooled, mean, scale, beta, keep, rate)
+
+        def gradient(d_output, _d_mean, _d_variance):
+            d_pooled = tf.cast(d_output, tf.float32)
+            if keep is not None:
+                d_pooled = tf.where(keep, d_pooled / (1 - rate), 0.0)
+            d_beta = tf.reduce_sum(d_pooled, (0, 1, 2))
+            d_gamma = tf.reduce_sum(d_pooled * (tf.cast(pooled, tf.float32) - mean), (0, 1, 2)) * deviation
+            slope = -scale / count * deviation * d_gamma
+            level = -scale / count * d_beta - slope * mean
+            d_full = _backward(tf)(full, pooled, d_pooled * scale, level, slope, *pool)
+            rows = tf.reshape(d_full, (-1, filters))
+            d_bias = tf.reshape(tf.matmul(tf.ones((1, tf.shape(rows)[0]), rows.dtype), rows), (-1,))
+            if x.shape[-1] > 1:
+                d_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                    input=x, filter_sizes=kernel.shape, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
+                )
+                d_x = tf.raw_ops.Conv2DBackpropInput(
+                    input_sizes=tf.shape(x), filter=kernel, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
+                )
+            else:
+                d_kernel = tf.reshape(tf.matmul(_patches(tf, x), rows, transpose_a=True), kernel.shape)
+                d_patches = tf.matmul(rows, tf.reshape(kernel, (9, filters)), transpose_b=True)
+                d_x = _unpatch(tf)(tf.reshape(d_patches, (*_shape(tf, x)[:3], 9)))
+            return d_x, d_kernel, d_bias, d_gamma, d_beta
+
+        return (output, mean, variance), gradient
+
+    return run(x, kernel, bias, gamma, beta)
+
+
+def _shape(tf, x):
+    """Static sizes where they are known, symbolic ones elsewhere."""
+    dynamic = tf.shape(x)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(x.shape)]
+
+
+def _moments(tf, x):
+    """Mean and biased variance per channel in float32, and the number of values behind them."""
+    channels = x.shape[-1]
+    nothing = tf.constant([], tf.float32)
+    _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=tf.ones(channels), offset=tf.zeros(channels), mean=nothing, variance=nothing, is_training=True
+    )
+    count = tf.cast(tf.size(x) // channels, tf.float32)
+    return mean, variance * (count - 1) / count, count  # the op applies Bessel's correction
+
+
+def _pool(tf, x, gamma, pool):
+    """Per channel the maximum, or the minimum where a negative gamma will turn it into the maximum."""
+
+    def largest():
+        return tf.nn.max_pool2d(x, pool, pool, "VALID")
+
+    def extreme():
+        return tf.where(gamma < 0, -tf.nn.max_pool2d(-x, pool, pool, "VALID"), largest())
+
+    return tf.cond(tf.reduce_any(gamma < 0), extreme, largest)
+
+
+def _keep(tf, x, filters, pool, rate, seed):
+    """Which pooled values dropout keeps: 16 random bits each, two values to a draw."""
+    batch, time, frequency, _ = _shape(tf, x)
+    shape = (batch, time // pool[0], frequency // pool[1], filters // 2)
+    bits = tf.bitcast(tf.random.stateless_uniform(shape, seed, None, None, tf.uint32), tf.uint16)
+    return tf.reshape(bits, (*shape[:3], filters)) >= tf.constant(round(rate * 65536), tf.uint16)
+
+
+def _patches(tf, x):
+    """The 3x3 neighbourhoods of a one-channel map as rows of nine."""
+    _, time, frequency, _ = x.shape
+    padded = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [padded[:, i : i + time, j : j + frequency] for i in range(3) for j in range(3)]
+    return tf.reshape(tf.concat(shifted, -1), (-1, 9))
+
+
+@functools.cache
+def _unpatch(tf):
+    @tf.function(jit_compile=True)
+    def unpatch(patches):
+        time, frequency = patches.shape[1:3]
+        padded = tf.pad(tf.cast(patches, tf.float32), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        shifted = [
+            padded[:, 2 - i : 2 - i + time, 2 - j : 2 - j + frequency, 3 * i + j] for i in range(3) for j in range(3)
+        ]
+        return tf.cast(tf.add_n(shifted)[..., None], patches.dtype)
+
+    return unpatch
+
+
+@functools.cache
+def _normalise(tf):
+    def normalise(pooled, mean, scale, beta, keep, rate):
+        output = (tf.cast(pooled, tf.float32) - mean) * scale + beta
+        if keep is not None:
+            output = tf.where(keep, output / (1 - rate), 0.0)
+        return tf.cast(output, pooled.dtype)
+
+    return normalise
+
+
+@functools.cache
+def _backward(tf):
+    """Through pool, batch norm and ELU at once: the gradient at the convolution's output."""
+
+    @tf.function(jit_compile=True)
+    def backward(full, pooled, d_pooled, level, slope, step_t, step_f):
+        batch, time, frequency, channels = full.shape
+        times, bands = pooled.shape[1:3]
+        whole = full[:, : times * step_t, : bands * step_f]
+        equal = [whole[:, i::step_t, j::step_f] == pooled for i in range(step_t) for j in range(step_f)]
+        share = d_pooled / tf.add_n([tf.cast(one, tf.float32) for one in equal])
+
+        def spread(x):
+            x = tf.broadcast_to(x[:, :, None, :, None, :], (batch, times, step_t, bands, step_f, channels))
+            return tf.reshape(x, whole.shape)
+
+        routed = tf.where(whole == spread(pooled), spread(share), 0.0)
+        routed = tf.pad(routed, ((0, 0), (0, time - times * step_t), (0, frequency - bands * step_f), (0, 0)))
+        value = tf.cast(full, tf.float32)
+        return tf.cast((routed + level + slope * value) * tf.where(value > 0, 1.0, value + 1.0), full.dtype)
+
+    return backward
