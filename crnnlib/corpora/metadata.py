@@ -1,0 +1,154 @@
+"""One's own music, by metadata: a CSV beside it, or the tags inside the files.
+
+A row or file without an artist, or whose audio is absent or empty, is reported and left out.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from crnnlib.corpora import folders, names, table
+from crnnlib.errors import DataError
+
+__all__ = ["from_csv", "from_tags", "unusable"]
+
+
+def from_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table of music that you wrote yourself.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A CSV file in UTF-8 with the columns ``artist, album, title, path``, and ``seconds`` and ``licence`` if you
+        like; paths are relative to the file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Track table.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, lacks a column, or no row is usable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "song.mp3").write_bytes(b"...")
+    >>> _ = (folder / "mine.csv").write_text("artist,album,title,path\\nA,B,C,song.mp3\\n")
+    >>> from_csv(folder / "mine.csv").index.to_list()
+    ['A/B/C']
+    """
+    path = names.located(path)
+    try:
+        read = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; expected a CSV file in UTF-8 with {', '.join(table.COLUMNS)}") from error
+    read = read.fillna("")
+    read.columns = [str(column).strip() for column in read.columns]
+    missing = [column for column in table.COLUMNS if column not in read]
+    if missing:
+        raise DataError(
+            f"{path}: no column {', '.join(missing)}, but {', '.join(read.columns)}; the first row names them"
+        )
+    if "seconds" in read:
+        read["seconds"] = pd.to_numeric(read["seconds"], errors="coerce")
+    rows, skipped = [], []
+    for line, row in enumerate(read.to_dict("records"), 2):
+        file = path.parent / row["path"]
+        fault = "no artist" if not row["artist"].strip() else unusable(file)
+        if fault:
+            skipped.append(f"row {line}, {row['path']}: {fault}")
+        else:
+            rows.append({**row, "album": row["album"].strip() or names.NO_ALBUM, "path": str(file)})
+            rows[-1]["title"] = row["title"].strip() or file.stem
+    return table.build(rows, names.slug(path), skipped)
+
+
+def from_tags(folder: str | Path) -> pd.DataFrame:
+    """Read one's own music by the tags in the files, wherever they lie.
+
+    The artist is the album artist where one is given, so that guests do not make new artists; on compilations, marked
+    as such or by ``Various Artists``, it is the track's own artist.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Searched at any depth.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Track table with `seconds`.
+
+    Raises
+    ------
+    DataError
+        If no file has an artist's name in its tags.
+
+    Examples
+    --------
+    >>> from_tags("/music")  # doctest: +SKIP
+    """
+    import mutagen
+
+    root = names.located(folder)
+    found, skipped = folders.walk(root)
+    rows = []
+    for path in found:
+        try:
+            file = mutagen.File(path)
+        except (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
+            skipped.append(f"{path}: unreadable tags ({names.clean(error)})")
+            continue
+        tags = {} if file is None or file.tags is None else file.tags
+        compilation = _tag(tags, "compilation", "TCMP") == "1"
+        artist, leader = _tag(tags, "artist", "TPE1"), _tag(tags, "albumartist", "album artist", "TPE2")
+        if leader and not compilation and leader.casefold() not in ("various artists", "various", "va"):
+            artist = leader
+        if not artist:
+            skipped.append(f"{path}: no artist in its tags")
+            continue
+        album, title = _tag(tags, "album", "TALB") or names.NO_ALBUM, _tag(tags, "title", "TIT2") or path.stem
+        seconds = float(getattr(file.info, "length", 0)) or float("nan")
+        rows.append({"artist": artist, "album": album, "title": title, "path": str(path), "seconds": seconds})
+    return table.build(rows, names.slug(root), sorted(skipped))
+
+
+def unusable(file: Path) -> str:
+    """Say why a file cannot be music, without opening it.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        Named by a table.
+
+    Returns
+    -------
+    str
+        The reason, or nothing.
+
+    Examples
+    --------
+    >>> unusable(Path("/nowhere.mp3"))
+    'no such file'
+    """
+    try:
+        if not file.is_file():
+            return "no such file"
+        return "" if file.stat().st_size else "empty file"
+    except (OSError, ValueError) as error:
+        return names.clean(error)
+
+
+def _tag(tags, *keys: str) -> str:
+    """First value under the first key that has one, on one line; '' without."""
+    for key in keys:
+        value = tags.get(key)
+        value = getattr(value, "text", value)
+        value = value[0] if isinstance(value, list) and value else value
+        if value and str(value).strip("\x00 \t\r\n"):
+            return names.clean(str(value).replace("\x00", " "))
+    return ""
