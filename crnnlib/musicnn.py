@@ -1,0 +1,204 @@
+"""A pretrained tagger to measure against: musicnn's Million Song weights, frozen.
+
+musicnn (Pons & Serra 2019, ISC licence) gives three seconds of music 50 tags. Its package of 29 MB carries the weights
+as TensorFlow 1 checkpoints and pins old libraries, so it is fetched alone, its arrays are read, and the network is
+built anew in Keras. Input is time-major, ``(187, 96)``: ``log10(10000 S + 1)`` of a mel power spectrogram at 16 kHz
+(`n_fft=512`, `hop_length=256`, 96 bands), in float32 where the original rounds to float16. Introduced in notebook 07.
+"""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from crnnlib import files
+from crnnlib.errors import DataError, ParameterError
+
+__all__ = ["embed", "fetch", "network", "patches"]
+
+SR = 16000
+N_FRAMES = 187
+_PIN = "musicnn==0.1.0 --hash=sha256:f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa\n"
+_CHECKPOINT = "musicnn/MSD_musicnn"
+
+
+def fetch() -> Path:
+    """Bring the weights into the cache, once.
+
+    The package is installed by pip or uv into a temporary folder, without its dependencies, by version and SHA-256; the
+    network's arrays are kept and the rest is dropped. Nothing of the package is run.
+
+    Returns
+    -------
+    pathlib.Path
+        An ``.npz`` of 3 MB, arrays named as in the checkpoint.
+
+    Raises
+    ------
+    DataError
+        If there is no installer, no network, or the content is not what was expected.
+
+    Examples
+    --------
+    >>> fetch().name                                             # doctest: +SKIP
+    'musicnn-msd.npz'
+    """
+    target = files.home() / "models" / "musicnn-msd.npz"
+    if not target.exists():
+        with tempfile.TemporaryDirectory(prefix="crnnlib-musicnn-") as folder:
+            _install(Path(folder))
+            arrays = _read_checkpoint(Path(folder) / _CHECKPOINT)
+        with files.atomic(target) as temporary, temporary.open("wb") as out:
+            np.savez(out, allow_pickle=False, **arrays)
+    return target
+
+
+def network(weights: Path | str | None = None):
+    """Build musicnn in Keras.
+
+    Parameters
+    ----------
+    weights : path, optional
+        As `fetch` returns; without, the network is untrained.
+
+    Returns
+    -------
+    keras.Model
+        Input (batch, 187, 96); a dict of outputs: `max_pool` and `mean_pool` (batch, 753), over time, of all feature
+        maps, `penultimate` (batch, 200), and `tags` (batch, 50), probabilities of independent tags.
+
+    References
+    ----------
+    Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging", ISMIR 2019.
+
+    Examples
+    --------
+    >>> network().count_params()
+    792079
+    """
+    import keras
+    from keras import layers
+
+    norms = (layers.BatchNormalization(name=f"batch_normalization_{i}".removesuffix("_0")) for i in range(11))
+
+    def convolve(kind, i, filters, size, padding, x):
+        return next(norms)(
+            kind(filters, size, padding=padding, activation="relu", name=f"conv2d_{i}".removesuffix("_0"))(x)
+        )
+
+    inputs = keras.Input((N_FRAMES, 96))
+    image = next(norms)(layers.Reshape((N_FRAMES, 96, 1))(inputs))
+    padded = layers.ZeroPadding2D(((3, 3), (0, 0)))(image)
+    front = [convolve(layers.Conv2D, i, 204, (7, n_bands), "valid", padded) for i, n_bands in enumerate((38, 67))]
+    front += [
+        convolve(layers.Conv2D, i, 51, (n_frames, 1), "same", image) for i, n_frames in enumerate((128, 64, 32), 2)
+    ]
+    maps = [layers.Concatenate()([keras.ops.max(x, axis=2) for x in front])]
+    for i in (5, 6, 7):
+        x = convolve(layers.Conv1D, i, 64, 7, "same", maps[-1])
+        maps.append(x if i == 5 else layers.Add()([x, maps[-1]]))
+    features = layers.Concatenate()(maps)
+    max_pool, mean_pool = keras.ops.max(features, axis=1), keras.ops.mean(features, axis=1)
+    pooled = next(norms)(layers.Flatten()(keras.ops.stack([max_pool, mean_pool], axis=-1)))
+    penultimate = next(norms)(layers.Dense(200, activation="relu", name="dense")(pooled))
+    tags = layers.Dense(50, activation="sigmoid", name="dense_1")(penultimate)
+    outputs = {"max_pool": max_pool, "mean_pool": mean_pool, "penultimate": penultimate, "tags": tags}
+    model = keras.Model(inputs, outputs, name="musicnn")
+    if weights is not None:
+        _load(model, Path(weights))
+    return model
+
+
+def patches(y: np.ndarray) -> np.ndarray:
+    """Cut a signal into what the network hears.
+
+    Parameters
+    ----------
+    y : numpy.ndarray, shape (samples,)
+        Mono at 16 kHz, full scale ±1.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, 187, 96), float32
+        Patches of three seconds side by side; a shorter signal is repeated to fill one.
+
+    Examples
+    --------
+    >>> patches(np.zeros(16000 * 10)).shape
+    (3, 187, 96)
+    """
+    import librosa
+
+    mel = librosa.feature.melspectrogram(y=y, sr=SR, n_fft=512, hop_length=256, n_mels=96, pad_mode="reflect").T
+    mel = np.log10(10000 * mel + 1).astype(np.float32)
+    if len(mel) < N_FRAMES:
+        mel = np.pad(mel, ((0, N_FRAMES - len(mel)), (0, 0)), mode="wrap")
+    n = len(mel) // N_FRAMES
+    return mel[: n * N_FRAMES].reshape(n, N_FRAMES, 96)
+
+
+def embed(model, y: np.ndarray) -> np.ndarray:
+    """Describe a song by what musicnn makes of it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `network` builds.
+    y : numpy.ndarray, shape (samples,)
+        Mono at 16 kHz, full scale ±1.
+
+    Returns
+    -------
+    numpy.ndarray, shape (3412,), float32
+        Mean over the patches, then deviation, of `max_pool`, `mean_pool` and `penultimate`.
+
+    Examples
+    --------
+    >>> embed(network(), np.random.default_rng(0).normal(size=16000 * 7)).shape
+    (3412,)
+    """
+    if y.ndim != 1 or not len(y):
+        raise ParameterError(f"signal of shape {y.shape}: expected (samples,), mono at {SR} Hz")
+    out = model.predict(patches(y), batch_size=16, verbose=0)
+    each = np.concatenate([out["max_pool"], out["mean_pool"], out["penultimate"]], axis=1)
+    return np.concatenate([each.mean(0), each.std(0)]).astype(np.float32)
+
+
+def _install(folder: Path) -> None:
+    """Let pip or uv fetch the one wheel, whichever is here."""
+    if importlib.util.find_spec("pip"):
+        command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
+    elif shutil.which("uv"):
+        command = ["uv", "pip", "install", "--python", sys.executable]
+    else:
+        raise DataError("musicnn: its weights come by pip or uv, and neither is here; run `python -m ensurepip` first")
+    pin = folder / "pin.txt"
+    pin.write_text(_PIN, encoding="ascii")
+    options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(folder)]
+    done = subprocess.run([*command, *options, "--requirement", str(pin)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = " ".join((done.stderr or done.stdout).split())[-300:]
+        raise DataError(f"musicnn: {_PIN.split()[0]} could not be fetched ({reason}); check the network and try again")
+
+
+def _read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    # Its files are called .index and .data-00000-of-00001: a prefix without a name, which TensorFlow does not find.
+    prefix = folder / "model"
+    for suffix in (".index", ".data-00000-of-00001"):
+        (folder / suffix).rename(f"{prefix}{suffix}")
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = [name for name in reader.get_variable_to_shape_map() if "Adam" not in name and "power" not in name]
+    return {name: reader.get_tensor(name) for name in sorted(names)}
+
+
+def _load(model, path: Path) -> None:
+    with np.load(path, allow_pickle=False) as arrays:
+        for layer in model.layers:
+            own = [arrays[f"{layer.name}/{w.name}"].reshape(w.shape) for w in layer.weights]
+            layer.set_weights(own)
