@@ -1,0 +1,68 @@
+"""Keep the book to itself: what a page loads lies in the site, and a page loads only what it needs.
+
+- Pages with a figure or a player get plotly.js and ``figures.js``, once, from ``_static/figures``.
+- The sound that a page plays is copied from the cache into ``_static/audio``.
+- What a notebook's output holds for JupyterLab alone is dropped; a page of 2 MB or more is a warning, hence an error.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from crnnlib.figures import audio, page
+from plotly.offline import get_plotlyjs
+from sphinx.util import logging
+
+LOG = logging.getLogger(__name__)
+MOST_BYTES = 2_000_000
+LAB_ONLY = re.compile(r"<!--lab-->.*?<!--/lab-->", re.DOTALL)
+SOUND = re.compile(r'data-files="([^"]*)"')
+FOLDER = "figures"
+
+
+def copy_scripts(app):
+    """Put plotly.js and the book's own script and style into the site before pages ask for them."""
+    if app.builder.format != "html":
+        return
+    folder = Path(app.outdir, "_static", FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    for asset in page.ASSETS:
+        shutil.copyfile(asset, folder / asset.name)
+
+
+def prepare_page(app, pagename, templatename, context, doctree):
+    """Give a page the scripts and the sound that its figures need, and no more."""
+    body = context["body"] = LAB_ONLY.sub("", context.get("body", ""))
+    if 'class="crnn-' not in body:
+        return
+    app.add_css_file(f"{FOLDER}/figures.css")
+    for script in ("plotly.min.js", "figures.js"):
+        app.add_js_file(f"{FOLDER}/{script}", loading_method="defer")
+    for name in {name for found in SOUND.findall(body) for name in found.split()}:
+        copy_sound(app, name, pagename)
+
+
+def copy_sound(app, name, pagename):
+    """Copy one file of sound, or its picture, from the cache into the site."""
+    source, target = audio.listen_folder() / name, Path(app.outdir, "_static", "audio", name)
+    if not source.is_file():
+        LOG.warning("no sound %s in %s: execute the notebook again", name, audio.listen_folder(), location=pagename)
+    elif not target.is_file() or target.stat().st_size != source.stat().st_size:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def weigh_pages(app, exception):
+    """Warn of pages that are slow to open."""
+    for path in sorted(Path(app.outdir).rglob("*.html")) if exception is None and app.builder.format == "html" else ():
+        if path.stat().st_size >= MOST_BYTES:
+            LOG.warning("%s: %.1f MB, expected less than 2", path.relative_to(app.outdir), path.stat().st_size / 1e6)
+
+
+def setup(app):
+    """Connect the above to Sphinx."""
+    app.connect("builder-inited", copy_scripts)
+    app.connect("html-page-context", prepare_page, priority=900)
+    app.connect("build-finished", weigh_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

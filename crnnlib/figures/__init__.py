@@ -1,0 +1,43 @@
+"""The figures of the book: each function takes finished tables and returns a plotly figure; none computes a score.
+
+`show` puts a figure on a notebook's page, with its caption, its alternative text and the name of the corpus; a `player`
+lets a click on it be heard. `styles` gives each artist one colour and symbol for all figures.
+"""
+
+from crnnlib.figures.audio import Player, player, sounds
+from crnnlib.figures.comparisons import ablation, dial, forest
+from crnnlib.figures.corpus import album_spectra, durations, mel_panels, tracks_per_artist
+from crnnlib.figures.maps import embedding_map, points, timeline
+from crnnlib.figures.page import Embedded, embed, save, show
+from crnnlib.figures.results import calibration, confusion, f1_by_clip_length, vote_curve
+from crnnlib.figures.theme import Style, styles
+from crnnlib.figures.training import architecture, learning_curves, time_per_clip_length
+
+__all__ = [
+    "Embedded",
+    "Player",
+    "Style",
+    "ablation",
+    "album_spectra",
+    "architecture",
+    "calibration",
+    "confusion",
+    "dial",
+    "durations",
+    "embed",
+    "embedding_map",
+    "f1_by_clip_length",
+    "forest",
+    "learning_curves",
+    "mel_panels",
+    "player",
+    "points",
+    "save",
+    "show",
+    "sounds",
+    "styles",
+    "time_per_clip_length",
+    "timeline",
+    "tracks_per_artist",
+    "vote_curve",
+]

@@ -1,0 +1,135 @@
+"""Figures that hold settings against each other: paired differences, ablations, the producer effect. For notebook 08.
+
+Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed.
+"""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from crnnlib.errors import ParameterError
+from crnnlib.figures import theme
+from crnnlib.figures.marks import dots, error_bars, require
+
+__all__ = ["ablation", "dial", "forest"]
+
+
+def forest(rows: pd.DataFrame) -> go.Figure:
+    """Paired differences with their intervals; what touches zero may be nothing.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Index: the comparison in words; `difference`, `low`, `high`, optional `p`. The first row is drawn at the top.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> figure = forest(pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2]}, ["soft vote - majority"]))
+    >>> figure.data[0].error_x.array.tolist()
+    [0.1]
+    """
+    require(rows, "difference", "low", "high")
+    figure = theme.blank(height=120 + 34 * len(rows), showlegend=False)
+    colours = [
+        theme.PALETTE[6] if low > 0 else theme.PALETTE[3] if high < 0 else theme.GREY for low, high in _ends(rows)
+    ]
+    said = [f"p = {p:.3g}" for p in rows["p"]] if "p" in rows else [""] * len(rows)
+    figure.add_scatter(
+        x=rows["difference"].to_numpy(float),
+        y=[theme.text(label) for label in rows.index],
+        mode="markers",
+        marker={"color": colours, "size": 11, "symbol": "diamond"},
+        error_x=error_bars(rows, "difference"),
+        customdata=np.stack([*(rows[end].to_numpy(object) for end in ("low", "high")), np.array(said, object)], -1),
+        hovertemplate=(
+            "<b>%{y}</b><br>%{x:+.3f} (%{customdata[0]:+.3f} to %{customdata[1]:+.3f})"
+            "<br>%{customdata[2]}<extra></extra>"
+        ),
+    )
+    figure.add_vline(x=0, line={"color": theme.GREY, "dash": "dot"})
+    return figure.update_xaxes(title="difference of scores").update_yaxes(autorange="reversed")
+
+
+def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (weighted), song level") -> go.Figure:
+    """One bar a variant, with its interval; the baseline goes on as a line.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Index: the variant in words; `score`, `low`, `high`. The first row is drawn at the top.
+    baseline : str, optional
+        Which row the others are held against.
+    title : str
+        Of the axis: metric and level.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    ParameterError
+        If `baseline` is not a row.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"score": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7]}, ["PAPER", "BEYOND"])
+    >>> ablation(rows, "PAPER").layout.shapes[0].x0
+    0.5
+    """
+    require(rows, "score", "low", "high")
+    if baseline is not None and baseline not in rows.index:
+        raise ParameterError(f"baseline={baseline!r}: expected one of {', '.join(map(str, rows.index))}")
+    figure = theme.blank(height=120 + 34 * len(rows), showlegend=False)
+    figure.add_bar(
+        x=rows["score"].to_numpy(float),
+        y=[theme.text(label) for label in rows.index],
+        orientation="h",
+        marker_color=[theme.GREY if label == baseline else theme.PALETTE[2] for label in rows.index],
+        error_x=error_bars(rows, "score"),
+        customdata=rows[["low", "high"]].to_numpy(np.float32),
+        hovertemplate="<b>%{y}</b><br>%{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
+    )
+    if baseline is not None:
+        figure.add_vline(x=float(rows.loc[baseline, "score"]), line={"color": theme.GREY, "dash": "dot"})
+    return figure.update_xaxes(title=title, range=[0, 1]).update_yaxes(autorange="reversed")
+
+
+def dial(rows: pd.DataFrame) -> go.Figure:
+    """What the two splits read as the synthesised producer effect is turned up; the gap is the leak.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        `producer_effect`, `song`, `album`: scores by split; optional ends of intervals, `song_low`,
+        `song_high`, `album_low`, `album_high`.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> figure = dial(pd.DataFrame({"producer_effect": [0, 1], "song": [0.8, 0.9], "album": [0.8, 0.5]}))
+    >>> [trace.name for trace in figure.data]
+    ['album split', 'song split']
+    """
+    require(rows, "producer_effect", "song", "album")
+    rows = rows.sort_values("producer_effect")
+    figure = theme.blank(height=400, legend={"orientation": "h", "y": -0.2})
+    for split, colour in (("album", theme.PALETTE[8]), ("song", theme.PALETTE[0])):
+        ends = {f"{split}_low": "low", f"{split}_high": "high"}
+        mine = rows[["producer_effect", split, *(end for end in ends if end in rows)]].rename(columns=ends)
+        line = dots(mine["producer_effect"], mine, split, f"{split} split", colour)
+        fill = {"fill": "tonexty", "fillcolor": "rgba(170,49,97,0.12)"} if split == "song" else {}
+        figure.add_trace(line.update(mode="lines+markers", line_color=colour, **fill))
+    figure.update_xaxes(title="strength of the producer effect")
+    return figure.update_yaxes(title="F1 (weighted), song level", range=[0, 1.02])
+
+
+def _ends(rows: pd.DataFrame):
+    return zip(rows["low"], rows["high"], strict=True)

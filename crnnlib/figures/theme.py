@@ -1,0 +1,208 @@
+"""How every figure looks: colours per artist, a template for light and dark pages, the name of the corpus.
+
+Conventions: paper and plot are transparent and text is mid-grey, so that a figure is legible on white and near-black;
+`figures.js` sharpens text and grid when the page's mode is known. Twenty colours hold 2.6 to 1 against both pages, and
+five marker symbols take turns: artists with the same symbol differ by at least 19 CIEDE2000 for full colour vision,
+protanopia, deuteranopia and tritanopia alike (simulated after Machado et al., 2009).
+"""
+
+import html
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+__all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "stamp", "styles", "text"]
+
+# fmt: off
+#: Twenty colours; neighbours in the list are far apart.
+PALETTE = (
+    "#aa3161", "#793db6", "#499eff", "#c20c00", "#e78618", "#920cff", "#246d00", "#b69255", "#31b686", "#619e86",
+    "#929ece", "#c2616d", "#0c619e", "#556186", "#9e61aa", "#b6866d", "#189eb6", "#865531", "#b679e7", "#496d3d",
+)
+# fmt: on
+#: Marker symbols that WebGL draws; one a colour, in turn.
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
+#: What is not data: reference lines, training clips, lines of chance.
+GREY = "#8a8f98"
+#: The two levels and the two splits, the same in every figure.
+LEVEL_COLOURS = {"clip": "#499eff", "song": "#e78618"}
+SPLIT_DASHES = {"song": "solid", "album": "dash"}
+#: From short clips to long ones.
+ORDERED = ("#7a4fd0", "#3f7fd8", "#1b97a3", "#3d9b4e", "#b08a12", "#d9642b")
+
+_AXIS = {
+    "automargin": True,
+    "gridcolor": "rgba(128,128,128,0.25)",
+    "linecolor": "rgba(128,128,128,0.6)",
+    "zerolinecolor": "rgba(128,128,128,0.5)",
+    "ticks": "outside",
+    "tickcolor": "rgba(128,128,128,0.6)",
+    "title": {"standoff": 8},
+}
+_TEMPLATE = go.layout.Template(
+    layout={
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "#767b84", "size": 13},
+        "colorway": PALETTE,
+        "colorscale": {"sequential": "Cividis", "diverging": "RdBu"},
+        "margin": {"l": 60, "r": 16, "t": 36, "b": 52},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "legend": {"itemsizing": "constant", "bgcolor": "rgba(0,0,0,0)"},
+        "hoverlabel": {"align": "left"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#767b84", "activecolor": "#499eff"},
+    }
+)
+
+
+class Style(NamedTuple):
+    """How one artist is drawn."""
+
+    colour: str
+    symbol: str
+
+
+def styles(artists: pd.DataFrame | Iterable[str]) -> dict[str, Style]:
+    """Give each artist a colour and a marker symbol.
+
+    Make it once, from the whole corpus, and hand it to every figure: then an artist looks the same everywhere, also
+    where a figure shows only some.
+
+    Parameters
+    ----------
+    artists : pandas.DataFrame or iterable of str
+        A track table, or names. Order and repeats do not matter.
+
+    Returns
+    -------
+    dict
+        From artist to `Style`, sorted by name. After twenty artists colours repeat with other symbols.
+
+    Examples
+    --------
+    >>> styles(["Mozart", "Bach", "Bach"])["Bach"]
+    Style(colour='#aa3161', symbol='circle')
+    """
+    names = artists["artist"] if isinstance(artists, pd.DataFrame) else artists
+    names = sorted({str(name) for name in names})
+    turn, kinds = len(PALETTE), len(SYMBOLS)
+    return {name: Style(PALETTE[i % turn], SYMBOLS[(i + i // turn) % kinds]) for i, name in enumerate(names)}
+
+
+def text(value, longest: int = 60) -> str:
+    """A name as plotly shows it: underscores are spaces, and markup in it stays visible instead of acting.
+
+    Parameters
+    ----------
+    value : object
+        Usually a name of an artist, album or song.
+    longest : int
+        Longer names are cut.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> text("<b>Loud</b> & Clear"), text("Night_Ferry"), text("Concerto in D minor", longest=9)
+    ('&lt;b&gt;Loud&lt;/b&gt; &amp; Clear', 'Night Ferry', 'Concerto…')
+    """
+    name = str(value).replace("_", " ")
+    return html.escape(name if len(name) <= longest else name[: longest - 1].rstrip() + "…", quote=False)
+
+
+def menu(name: str, choices: list[tuple], position: float = 0.0) -> dict:
+    """A drop-down menu above a figure; on the site it becomes a native list that the keyboard reaches.
+
+    Parameters
+    ----------
+    name : str
+        What is chosen.
+    choices : list of (str, list)
+        Label, and arguments of plotly's `update`: changes of the traces, then of the layout.
+    position : float
+        Left edge, as a share of the width.
+
+    Returns
+    -------
+    dict
+        One item of ``layout.updatemenus``.
+
+    Examples
+    --------
+    >>> menu("Artist", [("Bach", [{"visible": [True, False]}])])["buttons"][0]["label"]
+    'Bach'
+    """
+    buttons = [{"label": text(label, 28), "method": "update", "args": list(args)} for label, args in choices]
+    place = {"x": position, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "showactive": True}
+    return place | {"name": name, "buttons": buttons}
+
+
+def blank(**layout) -> go.Figure:
+    """Start a figure in the book's template.
+
+    Parameters
+    ----------
+    **layout
+        Layout properties of plotly.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> blank(height=300).layout.height
+    300
+    """
+    return go.Figure(layout={"template": _TEMPLATE, "height": 420} | layout)
+
+
+def corpus_label(corpus: pd.DataFrame | str) -> str:
+    """What a figure says of the music behind it.
+
+    Parameters
+    ----------
+    corpus : pandas.DataFrame or str
+        A track table, or the name of a corpus.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> corpus_label("demo"), corpus_label("opengame20")
+    ('synthetic corpus', 'corpus: opengame20')
+    """
+    name = corpus.attrs.get("corpus", "unnamed") if isinstance(corpus, pd.DataFrame) else corpus
+    return "synthetic corpus" if name == "demo" or name.startswith("demo-") else f"corpus: {name}"
+
+
+def stamp(figure: go.Figure, corpus: pd.DataFrame | str) -> go.Figure:
+    """Write the corpus into a corner of a figure, so that a screenshot still tells it.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        Left as it is.
+    corpus : pandas.DataFrame or str
+        A track table, or the name of a corpus.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A copy with the label.
+
+    Examples
+    --------
+    >>> stamp(blank(), "demo").layout.annotations[-1].text
+    'synthetic corpus'
+    """
+    corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom", "yshift": 14}
+    label = {"text": text(corpus_label(corpus)), "showarrow": False, "font": {"size": 11}, "name": "corpus"}
+    return go.Figure(figure).add_annotation(corner | label)

@@ -1,0 +1,192 @@
+"""Figures of training: curves over epochs, and what a clip length costs. Introduced in notebook 05.
+
+Conventions: a trial is a `training.Trial` or its record (a dict); epochs count from 1; times are in seconds.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from crnnlib.errors import DataError
+from crnnlib.figures import theme
+
+__all__ = ["architecture", "learning_curves", "time_per_clip_length"]
+
+_METRICS = {
+    "val_accuracy": "validation accuracy (clips)",
+    "val_loss": "validation loss",
+    "accuracy": "training accuracy (clips)",
+    "loss": "training loss",
+}
+
+
+def learning_curves(trials: Iterable, metric: str = "val_accuracy") -> go.Figure:
+    """How trials learn: a line each, coloured by clip length, dashed where the split is by album.
+
+    Parameters
+    ----------
+    trials : iterable of Trial or dict
+        Trials or their records.
+    metric : {"val_accuracy", "val_loss", "accuracy", "loss"}
+        What is shown first; a menu holds the others.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    DataError
+        If there are no trials.
+
+    Examples
+    --------
+    >>> record = {"clip_s": 3, "seed": 0, "split": {"name": "song"}, "history": [{"epoch": 1, "val_accuracy": 0.5}]}
+    >>> learning_curves([record]).data[0].name
+    '3 s, song split, seed 0'
+    """
+    records = _records(trials)
+    lengths = sorted({record["clip_s"] for record in records})
+    figure = theme.blank(height=440)
+    for record in records:
+        split = _split(record)
+        figure.add_scatter(
+            x=[epoch["epoch"] for epoch in record["history"]],
+            y=_column(record, metric),
+            mode="lines+markers",
+            marker={"size": 4},
+            line={"color": _ordered(record["clip_s"], lengths), "dash": theme.SPLIT_DASHES.get(split, "dot")},
+            name=f"{record['clip_s']:g} s, {theme.text(record['split']['name'])} split, seed {record['seed']}",
+            hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
+        )
+    first = [metric, *(name for name in _METRICS if name != metric)]
+    choices = [
+        (_METRICS[name], [{"y": [_column(record, name) for record in records]}, {"yaxis.title.text": _METRICS[name]}])
+        for name in first
+    ]
+    figure.update_layout(updatemenus=[theme.menu("Curve", choices)])
+    return figure.update_xaxes(title="epoch").update_yaxes(title=_METRICS[metric])
+
+
+def time_per_clip_length(trials: Iterable) -> go.Figure:
+    """Seconds per epoch, and seconds until training stopped, against clip length.
+
+    Parameters
+    ----------
+    trials : iterable of Trial or dict
+        Trials or their records.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    DataError
+        If there are no trials.
+
+    Examples
+    --------
+    >>> history = [{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "seconds": 4.0}]
+    >>> figure = time_per_clip_length([{"clip_s": 3, "seconds": 9.0, "history": history, "device": "cpu"}])
+    >>> [trace.y.tolist() for trace in figure.data]
+    [[3.0], [9.0]]
+    """
+    records = _records(trials)
+    x = np.array([record["clip_s"] for record in records], float)
+    per_epoch = [np.mean([epoch["seconds"] for epoch in record["history"]]) for record in records]
+    total = [record["seconds"] for record in records]
+    figure = make_subplots(
+        1,
+        2,
+        subplot_titles=["one epoch", "until it stopped"],
+        horizontal_spacing=0.14,
+        figure=theme.blank(height=340, showlegend=False),
+    )
+    device = [theme.text(record.get("device", "")) for record in records]
+    for column, (y, colour) in enumerate(zip((per_epoch, total), theme.ORDERED[1::3], strict=False), 1):
+        figure.add_scatter(
+            x=x,
+            y=np.array(y, float),
+            mode="markers",
+            marker={"size": 9, "color": colour, "opacity": 0.8},
+            text=device,
+            hovertemplate="%{x:g} s clips: %{y:.1f} s<br>%{text}<extra></extra>",
+            row=1,
+            col=column,
+        )
+    ticks = sorted(set(x))
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="clip length (s)")
+    return figure.update_yaxes(title="time (s)", rangemode="tozero")
+
+
+def architecture(model) -> go.Figure:
+    """A network drawn from itself: what goes into each layer, and how large it comes out.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With named layers and known output shapes.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        One bar a layer: its length is the number of values that come out (logarithmic), its colour the kind of layer.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace as Layer
+    >>> class Dense(Layer):
+    ...     def count_params(self): return 12
+    >>> figure = architecture(Layer(layers=[Dense(name="dense", output=Layer(shape=(None, 4)))]))
+    >>> figure.data[0].text
+    ('4  ·  12 parameters',)
+    """
+    rows = []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        shape = [size for size in layer.output.shape[1:] if size is not None]
+        rows.append((layer.name, kind, shape, layer.count_params()))
+    kinds = list(dict.fromkeys(kind for _, kind, _, _ in rows))
+    figure = theme.blank(height=110 + 24 * len(rows), barmode="overlay", bargap=0.25)
+    names = [name for name, *_ in rows]
+    for number, kind in enumerate(kinds):
+        mine = [row for row in rows if row[1] == kind]
+        figure.add_bar(
+            x=[float(np.prod(shape)) for _, _, shape, _ in mine],
+            y=[name for name, *_ in mine],
+            orientation="h",
+            name=kind,
+            marker_color=theme.PALETTE[number % len(theme.PALETTE)],
+            text=[
+                " × ".join(map(str, shape)) + (f"  ·  {count:,} parameters" if count else "")
+                for _, _, shape, count in mine
+            ],
+            textposition="auto",
+            hovertemplate="<b>%{y}</b><br>%{text}<extra>%{fullData.name}</extra>",
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
+    return figure.update_xaxes(type="log", title="values that come out for one clip")
+
+
+def _records(trials: Iterable) -> list[Mapping]:
+    records = [getattr(trial, "record", trial) for trial in trials]
+    if not records:
+        raise DataError("no trials to draw: expected at least one; run `crnnlib study` first")
+    return sorted(records, key=lambda r: (r["clip_s"], r.get("split", {}).get("name", ""), r.get("seed", 0)))
+
+
+def _split(record: Mapping) -> str:
+    return "album" if "album" in record["split"]["name"] else "song"
+
+
+def _column(record: Mapping, metric: str) -> list:
+    values = [epoch.get(metric) for epoch in record["history"]]
+    return [None if value is None else round(float(value), 5) for value in values]
+
+
+def _ordered(value, values: list) -> str:
+    place = values.index(value) / max(len(values) - 1, 1)
+    return theme.ORDERED[round(place * (len(theme.ORDERED) - 1))]
