@@ -1,12 +1,13 @@
 """Which songs a model learns from, is chosen by, and is judged on.
 
-A split is three disjoint tuples of track ids. In a *song* split every album may lie on both sides, and a model can tell
+A split is three disjoint sets of track ids. In a *song* split an album may lie on all sides, and a model can tell
 artists by how their albums were produced; in an *album* split the test albums were never heard. An album is its name
-together with its artist. All functions are deterministic by `seed`, blind to the order of rows, and take the column
-that holds the class (`label`). Tracks of equal content, as `Store.duplicates` lists them, stay together (`same`).
+together with its artist. Everything is deterministic by `seed` and blind to the order of rows. `label` is the column
+that holds the class; every class is in every part. Tracks listed together in `same`, such as `Store.duplicates` gives,
+stay together.
 
-Every class is in every part. Where an artist has three albums or more, the albums of validation are heard neither in
-training nor in the test; with two, validation is songs of the training album.
+Validation of an album split is albums that training never heard where a class has three or more; with two, songs of the
+training album.
 """
 
 import dataclasses
@@ -15,11 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from crnnlib.corpora.names import listed
 from crnnlib.errors import DataError, ParameterError
+from crnnlib.grouping import classes, deal, fill, flat, share, shuffled
 
 __all__ = ["Split", "album_folds", "album_split", "matched_pair", "official", "song_folds", "song_split"]
 
-_MOST_ALBUM_FOLDS = 6  # artist20's own protocol
+_ALBUMS = 6  # of an artist in artist20: one to the test, one to validation, and as many folds
 _VALIDATION = 0.1
 
 
@@ -30,20 +33,24 @@ class Split:
     Parameters
     ----------
     name : str
-        Its kind first: ``song``, ``song-2of5``, ``album``, ``album-matched``, ...
-    train, validation, test : tuple of str
-        Sorted track ids.
+        Its kind comes first: ``song``, ``song-2of5``, ``album``, ``album-matched``, ...
+    train, validation, test : iterable of str
+        Track ids; kept as sorted tuples.
 
     Examples
     --------
-    >>> Split("song", ("a/x/1",), ("a/x/2",), ("a/x/3",)).test
-    ('a/x/3',)
+    >>> Split("song", ["a/x/3", "a/x/1"], ["a/x/2"], ["a/y/1"]).train
+    ('a/x/1', 'a/x/3')
     """
 
     name: str
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+
+    def __post_init__(self):
+        for part in ("train", "validation", "test"):
+            object.__setattr__(self, part, tuple(sorted(getattr(self, part))))
 
     def check(self, tracks: pd.DataFrame, store=None) -> "Split":
         """Prove that nothing leaks, and return the split.
@@ -53,50 +60,43 @@ class Split:
         tracks : pandas.DataFrame
             Track table.
         store : features.Store, optional
-            If given, no two parts may hold audio of equal content.
+            If given, no two parts may hold equal audio.
 
         Raises
         ------
         DataError
-            If a part is empty, an id is unknown or in two parts, an album split shares an album between the test and the
-            rest (or between validation and training, where the artist has albums enough), or equal audio straddles.
+            If a part is empty, or names a track that is unknown, repeated or in another part; if an album split tests on
+            an album that training or validation holds; if equal audio lies in two parts.
         """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         for part, ids in parts.items():
-            if not ids:
-                raise DataError(f"split {self.name!r}: {part} is empty")
-            unknown = sorted(set(ids) - set(tracks.index))
+            unknown = sorted(set(ids).difference(tracks.index))
             if unknown:
-                raise DataError(f"split {self.name!r}: {part} names {len(unknown)} unknown tracks: {_few(unknown)}")
-        self._disjoint(parts, {i: i for ids in parts.values() for i in ids}, "tracks")
+                raise DataError(f"split {self.name!r}: {part} names {len(unknown)} unknown tracks: {listed(unknown)}")
+            if len(set(ids)) != len(ids) or not ids:
+                raise DataError(f"split {self.name!r}: {part} repeats a track or is empty; expected each id once")
+        self._disjoint(parts, {i: i for i in tracks.index}, "a track")
         if self.name.startswith("album"):
             album = dict(zip(tracks.index, zip(tracks["artist"], tracks["album"], strict=True), strict=True))
-            self._disjoint({"test": self.test, "training or validation": self.train + self.validation}, album, "albums")
-            heard = {}
-            for i in (*self.train, *self.validation):
-                heard.setdefault(album[i][0], set()).add(album[i])
-            rich = {artist for artist, albums in heard.items() if len(albums) > 1}
-            narrowed = {p: [i for i in parts[p] if album[i][0] in rich] for p in ("train", "validation")}
-            self._disjoint(narrowed, album, "albums")
+            self._disjoint({"test": self.test, "the rest": self.train + self.validation}, album, "an album")
         if store is not None:
-            group = {i: n for n, ids in enumerate(store.duplicates()) for i in ids}
-            self._disjoint({p: [i for i in ids if i in group] for p, ids in parts.items()}, group, "equal audio", group)
+            equal = {i: group[0] for group in store.duplicates() for i in group}
+            self._disjoint(parts, equal, "equal audio", "; draw it with same=store.duplicates()")
         return self
 
-    def _disjoint(self, parts: Mapping, key: Mapping, what: str, show=None) -> None:
-        owner = {}
+    def _disjoint(self, parts: Mapping[str, Sequence[str]], key: Mapping, what: str, hint: str = "") -> None:
+        owner: dict = {}
         for part, ids in parts.items():
             for i in ids:
-                other, first = owner.setdefault(key[i], (part, i))
+                other, first = owner.setdefault(key.get(i, i), (part, i))
                 if other != part:
-                    where = f"{first!r} and {i!r}" if show else repr(key[i])
-                    raise DataError(f"split {self.name!r}: {other} and {part} share {what}: {where}")
-                if what == "tracks" and first is not i and ids.count(i) > 1:
-                    raise DataError(f"split {self.name!r}: {part} repeats {i!r}")
+                    raise DataError(f"split {self.name!r}: {other} and {part} share {what}: {first!r}, {i!r}{hint}")
 
 
-def song_split(tracks, seed=0, test=0.1, validation=0.1, label="artist", same: Sequence[Sequence[str]] = ()) -> Split:
-    """Split songs at random within each class, as the paper's song split.
+def song_split(
+    tracks: pd.DataFrame, seed: int = 0, test: float = 0.1, validation: float = 0.1, label: str = "artist", same=()
+) -> Split:
+    """Split songs at random within each class, as the paper's song split does.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ def song_split(tracks, seed=0, test=0.1, validation=0.1, label="artist", same: S
     seed : int
         Of the shuffle.
     test, validation : float
-        Share of each class' songs for the test, and of the rest for validation; at least one song.
+        Share of a class' songs for the test, and of what is left for validation; at least one song each.
     label : str
         Column of the class.
-    same : sequence of sequences of track ids
-        Groups that stay together, in training where sizes allow.
+    same : sequence of collections of track ids
+        Groups that stay together, in training where there is room.
 
     Returns
     -------
@@ -119,53 +119,70 @@ def song_split(tracks, seed=0, test=0.1, validation=0.1, label="artist", same: S
     ------
     DataError
         If there is a single class, or one with fewer than three songs.
+
+    Examples
+    --------
+    >>> from crnnlib.corpora import table
+    >>> rows = [{"artist": a, "album": "x", "title": str(n), "path": f"/{a}{n}"} for a in "AB" for n in range(20)]
+    >>> split = song_split(table.build(rows, "example"))
+    >>> len(split.train), len(split.validation), len(split.test)
+    (32, 4, 4)
     """
-    for name, share in (("test", test), ("validation", validation)):
-        if not 0 < share < 1:
-            raise ParameterError(f"{name}={share!r}: expected a share between 0 and 1, e.g. 0.1")
+    for name, value in (("test", test), ("validation", validation)):
+        if not 0 < value < 1:
+            raise ParameterError(f"{name}={value!r}: expected a share between 0 and 1, e.g. 0.1")
     rng = np.random.default_rng(seed)
     parts = []
-    for units in _classes(tracks, label, same, least=3).values():
-        n = sum(map(len, units))
-        n_test = _share(n, test)
-        n_validation = _share(n - n_test, validation)
-        parts.append(_fill(_shuffled(units, rng), (n - n_test - n_validation, n_validation, n_test)))
+    for songs in classes(tracks, label, same, least=3).values():
+        n = len(flat(songs))
+        n_test = share(n, test)
+        n_validation = share(n - n_test, validation)
+        parts.append(fill(shuffled(songs, rng), (n - n_test - n_validation, n_validation, n_test)))
     return _gather("song", parts)
 
 
-def song_folds(tracks, k=5, seed=0, label="artist", same: Sequence[Sequence[str]] = ()) -> list[Split]:
-    """Cut the corpus into `k` song splits whose tests hold every song exactly once.
+def song_folds(tracks: pd.DataFrame, k: int = 5, seed: int = 0, label: str = "artist", same=()) -> list[Split]:
+    """Cut a corpus into `k` song splits that together test every song exactly once.
 
     Parameters
     ----------
     tracks, seed, label, same
         As for `song_split`.
     k : int
-        Number of folds; at most the number of songs in the smallest class, which needs three.
+        Number of folds; no more than songs in the smallest class. Validation is a tenth of what a test leaves.
 
     Returns
     -------
     list of Split
-        Validation is a tenth of each class' remaining songs.
+
+    Raises
+    ------
+    DataError
+        If there is a single class, or one with too few songs.
+
+    Examples
+    --------
+    >>> from crnnlib.corpora import table
+    >>> rows = [{"artist": a, "album": "x", "title": str(n), "path": f"/{a}{n}"} for a in "AB" for n in range(20)]
+    >>> [(fold.name, len(fold.test)) for fold in song_folds(table.build(rows, "example"), k=2)]
+    [('song-1of2', 20), ('song-2of2', 20)]
     """
-    if k != int(k) or k < 2:
-        raise ParameterError(f"k={k!r}: expected a whole number of folds, at least 2")
+    k = _whole(k)
+    folds: list[list] = [[] for _ in range(k)]
     rng = np.random.default_rng(seed)
-    folds = [[] for _ in range(k)]
-    for units in _classes(tracks, label, same, least=max(k, 3)).values():
-        dealt = _deal(_shuffled(units, rng), folds)
-        for fold, tested in zip(folds, dealt, strict=True):
-            rest = _shuffled([u for u in units if u not in tested], rng)
-            n = sum(map(len, rest))
-            train, held = _fill(rest, (n - _share(n, _VALIDATION), _share(n, _VALIDATION)))
-            fold.append((train, held, [i for u in tested for i in u]))
-    return [_gather(f"song-{n}of{k}", fold) for n, fold in enumerate(folds, 1)]
+    of_class = classes(tracks, label, same, least=max(k, 4 if k == 2 else 3))
+    for turn, songs in enumerate(of_class.values()):
+        for fold, (tested, rest) in zip(folds, deal(shuffled(songs, rng), k, turn), strict=True):
+            n = len(flat(rest))
+            n_validation = share(n, _VALIDATION)
+            fold.append((*fill(shuffled(rest, rng), (n - n_validation, n_validation)), flat(tested)))
+    return [_gather(f"song-{number}of{k}", fold) for number, fold in enumerate(folds, 1)]
 
 
-def album_split(tracks, seed=0, label="artist", same: Sequence[Sequence[str]] = ()) -> Split:
-    """Split albums at random within each class: one in six to the test, one in six to validation.
+def album_split(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same=()) -> Split:
+    """Split albums at random within each class: one in six to the test, one in six to validation, the rest to training.
 
-    The rest is for training. On artist20, with six albums an artist, that is the paper's album split.
+    With six albums an artist, as in artist20, that is the paper's album split.
 
     Parameters
     ----------
@@ -179,19 +196,32 @@ def album_split(tracks, seed=0, label="artist", same: Sequence[Sequence[str]] = 
     Raises
     ------
     DataError
-        If there is a single class, or one with a single album.
+        If there is a single class, or one with a single album or fewer than three songs.
+
+    Examples
+    --------
+    >>> from crnnlib.corpora import table
+    >>> rows = [{"artist": a, "album": b, "title": "t", "path": f"/{a}{b}"} for a in "AB" for b in "uvwxyz"]
+    >>> split = album_split(table.build(rows, "example"))
+    >>> len(split.train), len(split.validation), len(split.test)
+    (8, 2, 2)
     """
     rng = np.random.default_rng(seed)
+    songs = classes(tracks, label, same)
     parts = []
-    for units in _classes(tracks, label, same, least=2, albums=True).values():
-        units = _shuffled(units, rng)
-        n_test = _share(len(units), 1 / _MOST_ALBUM_FOLDS)
-        parts.append(_hold_out(units[:n_test], units[n_test:], rng))
+    for name, albums in classes(tracks, label, same, least=2, albums=True).items():
+        albums = shuffled(albums, rng)
+        if len(albums) == 2:  # the one left to train on has to spare songs for validation
+            albums.sort(key=lambda album: sum(unit[0] in album for unit in songs[name]) > 1)
+        n = share(len(albums), 1 / _ALBUMS)
+        parts.append(_hold_out(albums[:n], albums[n:], songs[name], rng))
     return _gather("album", parts)
 
 
-def album_folds(tracks, k=None, seed=0, label="artist", same: Sequence[Sequence[str]] = ()) -> list[Split]:
-    """Cut the corpus into `k` album splits whose tests hold every album exactly once; on artist20, its 6-fold jackknife.
+def album_folds(
+    tracks: pd.DataFrame, k: int | None = None, seed: int = 0, label: str = "artist", same=()
+) -> list[Split]:
+    """Cut a corpus into `k` album splits that together test every album exactly once; artist20's 6-fold jackknife.
 
     Parameters
     ----------
@@ -207,25 +237,31 @@ def album_folds(tracks, k=None, seed=0, label="artist", same: Sequence[Sequence[
     Raises
     ------
     DataError
-        If there is a single class, or one with fewer than `k` albums.
+        If there is a single class, or one with fewer than `k` albums, or one that has a single song to train on.
+
+    Examples
+    --------
+    >>> from crnnlib.corpora import table
+    >>> rows = [{"artist": a, "album": b, "title": "t", "path": f"/{a}{b}"} for a in "AB" for b in "xyz"]
+    >>> [(fold.name, fold.test) for fold in album_folds(table.build(rows, "example"))]  # doctest: +ELLIPSIS
+    [('album-1of3', ('A/.../t', 'B/.../t')), ('album-2of3', ...), ('album-3of3', ...)]
     """
-    if k is not None and (k != int(k) or k < 2):
-        raise ParameterError(f"k={k!r}: expected a whole number of folds, at least 2")
-    classes = _classes(tracks, label, same, least=k or 2, albums=True)
-    k = k or min(_MOST_ALBUM_FOLDS, *map(len, classes.values()))
+    of_class = classes(tracks, label, same, least=2 if k is None else _whole(k), albums=True)
+    k = k or min(_ALBUMS, *map(len, of_class.values()))
+    songs = classes(tracks, label, same)
+    folds: list[list] = [[] for _ in range(k)]
     rng = np.random.default_rng(seed)
-    folds = [[] for _ in range(k)]
-    for units in classes.values():
-        for fold, tested in zip(folds, _deal(_shuffled(units, rng), folds), strict=True):
-            fold.append(_hold_out(tested, _shuffled([u for u in units if u not in tested], rng), rng))
-    return [_gather(f"album-{n}of{k}", fold) for n, fold in enumerate(folds, 1)]
+    for turn, (name, albums) in enumerate(of_class.items()):
+        for fold, (tested, rest) in zip(folds, deal(shuffled(albums, rng), k, turn), strict=True):
+            fold.append(_hold_out(tested, shuffled(rest, rng), songs[name], rng))
+    return [_gather(f"album-{number}of{k}", fold) for number, fold in enumerate(folds, 1)]
 
 
-def matched_pair(tracks, seed=0, label="artist", same: Sequence[Sequence[str]] = ()) -> tuple[Split, Split]:
+def matched_pair(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same=()) -> tuple[Split, Split]:
     """Draw a song and an album split that differ in nothing but what they hold apart.
 
-    Each class has equally many songs in training, in validation and in the test of both, so that a difference in score
-    is the producer effect, not the amount of music. Groups in `same` may shift a count by their size.
+    In both, each class has as many songs in training, in validation and in the test, so that the difference of their
+    scores is the producer effect and not the amount of music. A group in `same` may shift a count by its size.
 
     Parameters
     ----------
@@ -236,19 +272,33 @@ def matched_pair(tracks, seed=0, label="artist", same: Sequence[Sequence[str]] =
     -------
     tuple of Split
         The song split, the album split.
+
+    Raises
+    ------
+    DataError
+        As `album_split` does.
+
+    Examples
+    --------
+    >>> from crnnlib.corpora import table
+    >>> rows = [{"artist": a, "album": b, "title": "t", "path": f"/{a}{b}"} for a in "AB" for b in "uvwxyz"]
+    >>> [(split.name, len(split.train)) for split in matched_pair(table.build(rows, "example"))]
+    [('song-matched', 8), ('album-matched', 8)]
     """
     album = album_split(tracks, seed, label, same)
     rng = np.random.default_rng(seed)
     parts = []
-    for units in _classes(tracks, label, same, least=3).values():
-        ids = {i for u in units for i in u}
-        counts = [len(ids.intersection(part)) for part in (album.train, album.validation, album.test)]
-        parts.append(_fill(_shuffled(units, rng), counts))
+    for songs in classes(tracks, label, same, least=3).values():
+        ids = set(flat(songs))
+        sizes = [len(ids.intersection(part)) for part in (album.train, album.validation, album.test)]
+        parts.append(fill(shuffled(songs, rng), sizes))
     return _gather("song-matched", parts), dataclasses.replace(album, name="album-matched")
 
 
 def official(lists: Mapping[str, Iterable[str]]) -> Split:
-    """Make artist20's own split from its lists: three albums an artist to train, one to validate, two to test.
+    """Make artist20's own split from its lists: three albums an artist to train on, one to validate, two to test.
+
+    Its other protocol, the jackknife over albums, is ``album_folds(tracks, k=6)``.
 
     Parameters
     ----------
@@ -262,108 +312,43 @@ def official(lists: Mapping[str, Iterable[str]]) -> Split:
     Raises
     ------
     DataError
-        If a list is missing.
+        If a list is missing or empty.
 
     Examples
     --------
     >>> official({"trn": ["a/x/1"], "val": ["a/y/1"], "tst": ["a/z/1"]}).name
     'album-official'
     """
-    missing = [name for name in ("trn", "val", "tst") if not lists.get(name)]
-    if missing:
-        raise DataError(
-            f"artist20 lists: no a20-{missing[0]}-tracks.list; see the page on artist20, or use album_split"
-        )
-    return Split("album-official", *(tuple(sorted(lists[name])) for name in ("trn", "val", "tst")))
-
-
-def _classes(tracks, label: str, same, least: int, albums=False) -> dict:
-    """Map each class to its units, lists of track ids that no split may part: albums, or songs with their equals."""
-    if label not in tracks:
-        raise ParameterError(f"label={label!r}: expected a column of the track table: {', '.join(tracks.columns)}")
-    tracks = tracks.sort_index()
-    parent = {i: i for i in tracks.index}
-
-    def root(i):
-        while parent[i] != i:
-            i = parent[i]
-        return i
-
-    ties = [[i for i in group if i in parent] for group in same]
-    if albums:
-        ties += [list(ids) for ids in tracks.groupby(["artist", "album"]).groups.values()]
-    for group in ties:
-        for i in group[1:]:
-            parent[max(root(group[0]), root(i))] = min(root(group[0]), root(i))
-    units = {}
-    for i in tracks.index:
-        units.setdefault(root(i), []).append(i)
-    classes = {}
-    for unit in units.values():
-        names = sorted(set(tracks.loc[unit, label]))
-        if len(names) > 1:
-            raise DataError(f"equal audio or one album in {len(names)} classes {names}: {_few(unit)}; drop all but one")
-        classes.setdefault(names[0], []).append(unit)
-    what = "albums" if albums else "songs"
-    if len(classes) < 2:
-        raise DataError(f"a single {label}, {next(iter(classes), None)!r}: expected at least two to tell apart")
-    poor = [name for name, of in classes.items() if len(of) < least or sum(map(len, of)) < 3]
-    if poor:
-        hint = (
-            f"select(tracks, min_albums={least})"
-            if albums and label == "artist"
-            else f"select(tracks, min_tracks={least})"
-        )
-        raise DataError(
-            f"{len(poor)} of {len(classes)} with fewer than {least} {what}: {_few(poor)}; use corpora.{hint}"
-        )
-    return {name: classes[name] for name in sorted(classes)}
-
-
-def _share(n: int, share: float) -> int:
-    return max(1, round(n * share))
-
-
-def _shuffled(units: list, rng) -> list:
-    return [units[i] for i in rng.permutation(len(units))]
-
-
-def _deal(units: list, folds: list) -> list[list]:
-    """Give each fold its units; who comes first in one class comes last in the next, so that folds stay even."""
-    k, offset = len(folds), len(folds[0])
-    return [[u for n, u in enumerate(units) if (n + offset) % k == fold] for fold in range(k)]
-
-
-def _fill(units: list, sizes: Sequence[int]) -> list[list[str]]:
-    """Fill parts of given sizes; groups come first, and training is the first part."""
-    parts = [[] for _ in sizes]
-    for unit in sorted(units, key=len, reverse=True):
-        room = [size - len(part) for size, part in zip(sizes, parts, strict=True)]
-        fits = [n for n, free in enumerate(room) if free >= len(unit)]
-        parts[fits[0] if fits else int(np.argmax(room))].extend(unit)
-    return parts
-
-
-def _hold_out(tested: list, rest: list, rng) -> tuple[list[str], list[str], list[str]]:
-    """Take validation from the albums that are left, or from the songs of the only one."""
-    if len(rest) > 1:
-        n = min(_share(len(rest) + len(tested), 1 / _MOST_ALBUM_FOLDS), len(rest) - 1)
-        train, held = [i for u in rest[n:] for i in u], [i for u in rest[:n] for i in u]
-    else:
-        songs = _shuffled([[i] for i in rest[0]], rng)
-        if len(songs) < 2:
+    for name in ("trn", "val", "tst"):
+        if not lists.get(name):
             raise DataError(
-                f"{rest[0][0]!r}: the only song to train on; expected two, one of them to validate; "
-                "use corpora.select(tracks, artists=[...]) without its artist"
+                f"no official list a20-{name}-tracks.list; expected it in lists/, or use album_split(tracks)"
             )
-        n = _share(len(songs), _VALIDATION)
-        train, held = _fill(songs, (len(songs) - n, n))
-    return train, held, [i for u in tested for i in u]
+    return Split("album-official", tuple(lists["trn"]), tuple(lists["val"]), tuple(lists["tst"]))
+
+
+def _hold_out(tested: list, rest: list, songs: list, rng) -> tuple[list[str], list[str], list[str]]:
+    """Take validation from the albums that the test leaves, or from the songs of the only one."""
+    if len(rest) > 1:
+        n = min(share(len(tested) + len(rest), 1 / _ALBUMS), len(rest) - 1)
+        return flat(rest[n:]), flat(rest[:n]), flat(tested)
+    songs = [unit for unit in songs if unit[0] in rest[0]]
+    if len(songs) < 2:
+        raise DataError(
+            f"{rest[0][0]!r} would be the only song to train on; expected two, one of them to validate; "
+            "leave its artist out with corpora.select(tracks, artists=[...])"
+        )
+    n = len(flat(songs))
+    n_validation = share(n, _VALIDATION)
+    train, validation = fill(shuffled(songs, rng), (n - n_validation, n_validation))
+    return train, validation, flat(tested)
 
 
 def _gather(name: str, parts: list) -> Split:
-    return Split(name, *(tuple(sorted(i for part in column for i in part)) for column in zip(*parts, strict=True)))
+    return Split(name, *(tuple(flat(part)) for part in zip(*parts, strict=True)))
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _whole(k: int) -> int:
+    if k != int(k) or k < 2:
+        raise ParameterError(f"k={k!r}: expected a whole number of folds, at least 2")
+    return int(k)
