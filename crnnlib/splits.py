@@ -65,8 +65,8 @@ class Split:
         Raises
         ------
         DataError
-            If a part is empty, or names a track that is unknown, repeated or in another part; if an album split tests on
-            an album that training or validation holds; if equal audio lies in two parts.
+            If a part is empty, or names a track that is unknown, repeated or in another part; if an album split tests
+            on an album that training or validation holds; if equal audio lies in two parts.
         """
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         for part, ids in parts.items():
