@@ -19,7 +19,7 @@ import functools
 
 import keras
 
-__all__ = ["available", "block"]
+__all__ = ["available", "block", "moments"]
 
 
 def available() -> bool:
@@ -89,11 +89,13 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
     def run(x, kernel, bias, gamma, beta):
         filters = kernel.shape[-1]
         full = tf.nn.elu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-        mean, variance, count = _moments(tf, full)
+        mean, variance, count = moments(full)
         pooled = _pool(tf, full, gamma, pool)
         deviation = tf.math.rsqrt(variance + epsilon)
         scale = gamma * deviation
-        output = _normalise(tf)(pooled, mean, scale, beta, keep, rate)
+        output = (tf.cast(pooled, tf.float32) - mean) * scale + beta
+        if keep is not None:
+            output = tf.where(keep, output / (1 - rate), 0.0)
 
         def gradient(d_output, _d_mean, _d_variance):
             d_pooled = tf.cast(d_output, tf.float32)
@@ -116,22 +118,35 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
             else:
                 d_kernel = tf.reshape(tf.matmul(_patches(tf, x), rows, transpose_a=True), kernel.shape)
                 d_patches = tf.matmul(rows, tf.reshape(kernel, (9, filters)), transpose_b=True)
-                d_x = _unpatch(tf)(tf.reshape(d_patches, (*_shape(tf, x)[:3], 9)))
+                d_x = _unpatch(tf)(tf.reshape(d_patches, (-1, *x.shape[1:3], 9)))
             return d_x, d_kernel, d_bias, d_gamma, d_beta
 
-        return (output, mean, variance), gradient
+        return (tf.cast(output, x.dtype), mean, variance), gradient
 
     return run(x, kernel, bias, gamma, beta)
 
 
-def _shape(tf, x):
-    """Static sizes where they are known, symbolic ones elsewhere."""
-    dynamic = tf.shape(x)
-    return [dynamic[axis] if size is None else size for axis, size in enumerate(x.shape)]
+def moments(x):
+    """Mean and biased variance per channel in float32, without a float32 copy of `x`.
 
+    Parameters
+    ----------
+    x : tf.Tensor, shape (batch, time, frequency, channels)
 
-def _moments(tf, x):
-    """Mean and biased variance per channel in float32, and the number of values behind them."""
+    Returns
+    -------
+    mean, variance : tf.Tensor, shape (channels,)
+    count : tf.Tensor
+        Number of values behind each.
+
+    Examples
+    --------
+    >>> if available():
+    ...     mean, variance, count = moments(keras.ops.ones((2, 3, 4, 5)))
+    ...     assert float(count) == 24.0
+    """
+    import tensorflow as tf
+
     channels = x.shape[-1]
     nothing = tf.constant([], tf.float32)
     _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -155,10 +170,10 @@ def _pool(tf, x, gamma, pool):
 
 def _keep(tf, x, filters, pool, rate, seed):
     """Which pooled values dropout keeps: 16 random bits each, two values to a draw."""
-    batch, time, frequency, _ = _shape(tf, x)
-    shape = (batch, time // pool[0], frequency // pool[1], filters // 2)
+    _, time, frequency, _ = x.shape
+    shape = (tf.shape(x)[0], time // pool[0], frequency // pool[1], filters // 2)
     bits = tf.bitcast(tf.random.stateless_uniform(shape, seed, None, None, tf.uint32), tf.uint16)
-    return tf.reshape(bits, (*shape[:3], filters)) >= tf.constant(round(rate * 65536), tf.uint16)
+    return tf.reshape(bits, (-1, *shape[1:3], filters)) >= tf.constant(round(rate * 65536), tf.uint16)
 
 
 def _patches(tf, x):
@@ -171,7 +186,7 @@ def _patches(tf, x):
 
 @functools.cache
 def _unpatch(tf):
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def unpatch(patches):
         time, frequency = patches.shape[1:3]
         padded = tf.pad(tf.cast(patches, tf.float32), ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -184,31 +199,20 @@ def _unpatch(tf):
 
 
 @functools.cache
-def _normalise(tf):
-    def normalise(pooled, mean, scale, beta, keep, rate):
-        output = (tf.cast(pooled, tf.float32) - mean) * scale + beta
-        if keep is not None:
-            output = tf.where(keep, output / (1 - rate), 0.0)
-        return tf.cast(output, pooled.dtype)
-
-    return normalise
-
-
-@functools.cache
 def _backward(tf):
     """Through pool, batch norm and ELU at once: the gradient at the convolution's output."""
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def backward(full, pooled, d_pooled, level, slope, step_t, step_f):
-        batch, time, frequency, channels = full.shape
+        _, time, frequency, channels = full.shape
         times, bands = pooled.shape[1:3]
         whole = full[:, : times * step_t, : bands * step_f]
         equal = [whole[:, i::step_t, j::step_f] == pooled for i in range(step_t) for j in range(step_f)]
         share = d_pooled / tf.add_n([tf.cast(one, tf.float32) for one in equal])
 
         def spread(x):
-            x = tf.broadcast_to(x[:, :, None, :, None, :], (batch, times, step_t, bands, step_f, channels))
-            return tf.reshape(x, whole.shape)
+            x = x[:, :, None, :, None, :] * tf.ones((step_t, 1, step_f, 1), x.dtype)
+            return tf.reshape(x, (-1, times * step_t, bands * step_f, channels))
 
         routed = tf.where(whole == spread(pooled), spread(share), 0.0)
         routed = tf.pad(routed, ((0, 0), (0, time - times * step_t), (0, frequency - bands * step_f), (0, 0)))

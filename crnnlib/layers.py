@@ -73,7 +73,6 @@ class ConvBlock(keras.layers.Layer):
         self.filters, self.pool, self.dropout, self.fast = filters, tuple(pool), dropout, fast
         self.epsilon, self.momentum, self.seed = epsilon, momentum, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.supports_jit = fast is False
 
     def build(self, input_shape):
         def weight(name, initializer, trainable=True):
@@ -98,9 +97,13 @@ class ConvBlock(keras.layers.Layer):
         if not (training or moments):
             pooled = self._pooled(self._activated(x))
             return self._normalised(pooled, self.moving_mean, self.moving_variance)
-        if moments or not (fast.available() if self.fast is None else self.fast):
+        use_fast = fast.available() if self.fast is None else self.fast
+        if moments or not use_fast:
             full = self._activated(x)
-            mean, variance = ops.moments(ops.cast(full, "float32"), axes=(0, 1, 2))
+            if use_fast:
+                mean, variance, _ = fast.moments(full)
+            else:
+                mean, variance = ops.moments(ops.cast(full, "float32"), axes=(0, 1, 2))
             output = self._normalised(self._pooled(full), mean, variance)
             if moments:
                 return output, mean, variance

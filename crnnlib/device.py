@@ -1,0 +1,105 @@
+"""What a computation runs on, and what a record should say about it."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import keras
+
+__all__ = ["best_dtype", "has_gpu", "jit", "provenance"]
+
+
+@functools.cache
+def has_gpu() -> bool:
+    """Whether the Keras backend sees a GPU.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> has_gpu() in (True, False)
+    True
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@functools.cache
+def best_dtype() -> str:
+    """Type for the convolution blocks: bfloat16 where the device has units for it, else float32.
+
+    Returns
+    -------
+    {"bfloat16", "float32"}
+
+    Examples
+    --------
+    >>> best_dtype() in ("bfloat16", "float32")
+    True
+    """
+    if has_gpu():
+        return "bfloat16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    known = keras.backend.backend() == "tensorflow" and ("avx512_bf16" in flags or "amx_bf16" in flags)
+    return "bfloat16" if known else "float32"
+
+
+def jit() -> bool:
+    """Whether Keras should compile its functions: with JAX and on GPUs; on CPUs TensorFlow is slower with XLA.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> jit() in (True, False)
+    True
+    """
+    return keras.backend.backend() == "jax" or has_gpu()
+
+
+def provenance() -> dict:
+    """Versions, device and revision of the code, for a record.
+
+    Returns
+    -------
+    dict
+        "versions", "device", "revision" (None outside a git checkout).
+
+    Examples
+    --------
+    >>> sorted(provenance())
+    ['device', 'revision', 'versions']
+    """
+    backend = keras.backend.backend()
+    names = ["crnnlib", "keras", backend, "librosa", "numpy", "scikit-learn"]
+    versions = {name: importlib.metadata.version(name) for name in names}
+    versions["python"] = platform.python_version()
+    kind = "GPU" if has_gpu() else f"CPU, {os.cpu_count()} cores"
+    return {"versions": versions, "device": f"{kind}, {backend}", "revision": _revision()}
+
+
+@functools.cache
+def _revision() -> str | None:
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
