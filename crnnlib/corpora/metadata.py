@@ -3,6 +3,8 @@
 A row or file without an artist, or whose audio is absent or empty, is reported and left out.
 """
 
+import csv
+import struct
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,19 @@ from crnnlib.corpora import folders, names, table
 from crnnlib.errors import DataError
 
 __all__ = ["from_csv", "from_tags", "unusable"]
+
+# What a parser of tags lets through, besides its own error, on files that are damaged.
+_PARSER_ERRORS = (
+    OSError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+)
+_PARSER_ERRORS += (struct.error, RecursionError)
 
 
 def from_csv(path: str | Path) -> pd.DataFrame:
@@ -42,28 +57,31 @@ def from_csv(path: str | Path) -> pd.DataFrame:
     ['A/B/C']
     """
     path = names.located(path)
-    try:
-        read = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}; expected a CSV file in UTF-8 with {', '.join(table.COLUMNS)}") from error
-    read = read.fillna("")
-    read.columns = [str(column).strip() for column in read.columns]
-    missing = [column for column in table.COLUMNS if column not in read]
-    if missing:
-        raise DataError(
-            f"{path}: no column {', '.join(missing)}, but {', '.join(read.columns)}; the first row names them"
-        )
-    if "seconds" in read:
-        read["seconds"] = pd.to_numeric(read["seconds"], errors="coerce")
     rows, skipped = [], []
-    for line, row in enumerate(read.to_dict("records"), 2):
-        file = path.parent / row["path"]
-        fault = "no artist" if not row["artist"].strip() else unusable(file)
-        if fault:
-            skipped.append(f"row {line}, {row['path']}: {fault}")
-        else:
-            rows.append({**row, "album": row["album"].strip() or names.NO_ALBUM, "path": str(file)})
-            rows[-1]["title"] = row["title"].strip() or file.stem
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.DictReader(file, skipinitialspace=True, strict=True)
+            columns = [column.strip() for column in lines.fieldnames or ()]
+            if missing := [column for column in table.COLUMNS if column not in columns]:
+                raise DataError(
+                    f"{path}: no column {', '.join(missing)} in its first row, but {names.listed(columns, 9)}"
+                )
+            lines.fieldnames = columns
+            for line in lines:
+                row = {column: (line[column] or "").strip() for column in columns}
+                song = path.parent / row["path"]
+                fault = "no artist" if not row["artist"] else unusable(song)
+                if None in line:
+                    fault = "more fields than columns; quote names that hold a comma"
+                if fault:
+                    skipped.append(f"line {lines.line_num}, {row['path']}: {fault}")
+                    continue
+                row |= {"album": row["album"] or names.NO_ALBUM, "title": row["title"] or song.stem, "path": str(song)}
+                if "seconds" in row:
+                    row["seconds"] = float(pd.to_numeric(row["seconds"], errors="coerce"))
+                rows.append(row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: {error}; expected a CSV file in UTF-8 with {', '.join(table.COLUMNS)}") from error
     return table.build(rows, names.slug(path), skipped)
 
 
@@ -100,7 +118,7 @@ def from_tags(folder: str | Path) -> pd.DataFrame:
     for path in found:
         try:
             file = mutagen.File(path)
-        except (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
+        except (mutagen.MutagenError, *_PARSER_ERRORS) as error:
             skipped.append(f"{path}: unreadable tags ({names.clean(error)})")
             continue
         tags = {} if file is None or file.tags is None else file.tags

@@ -37,7 +37,7 @@ def clean(value: object) -> str:
     ('Sigur Rós', '(unknown)', '<b>')
     """
     text = "" if value is None or value != value else str(value)
-    text = unicodedata.normalize("NFC", text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    text = unicodedata.normalize("NFC", re.sub("[\ud800-\udfff]", "\ufffd", text))
     text = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     return " ".join(text.split()) or "(unknown)"
 

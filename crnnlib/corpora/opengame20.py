@@ -124,7 +124,7 @@ def fetch(small: bool = False, allow_changed: bool = False, progress: bool = Tru
     from crnnlib.corpora import packages  # POSIX only
 
     tracks, folder = listing(small), _folder()
-    (folder / "packages").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with packages.alone(folder, progress) as lock:
         files.sweep(folder)
         recorded = zip(tracks["path"], tracks["sha256"], strict=True)
@@ -132,7 +132,7 @@ def fetch(small: bool = False, allow_changed: bool = False, progress: bool = Tru
         changed, lacking = _bring(rows, allow_changed, folder / "packages", lock, progress) if len(rows) else ([], [])
         with files.atomic(folder / "CREDITS.md") as temporary:
             temporary.write_text(credits(), encoding="utf-8")
-        shutil.rmtree(folder / "packages")
+        shutil.rmtree(folder / "packages", ignore_errors=True)
     if changed or lacking:
         raise DataError(_shortfall(tracks, changed, lacking, small))
     return load(small)
@@ -198,14 +198,17 @@ def _bring(rows: pd.DataFrame, allow_changed: bool, folder: Path, lock: int, pro
     changed, lacking = [], []
     for package, deb in packages.download(rows["package"], folder, lock, progress):
         here = rows[rows["package"] == package]
-        wanted = dict(zip(zip(here["archive"], here["member"], strict=True), here.index, strict=True))
+        track = dict(zip(zip(here["archive"], here["member"], strict=True), here.index, strict=True))
+
+        def keep(pair, stream, here=here, track=track):
+            path, sha256 = here.loc[track[pair], ["path", "sha256"]]
+            if not _keep(stream, Path(path), sha256, allow_changed):
+                changed.append(track[pair])
+
+        absent = packages.unpack(deb, track, keep) if deb else set(track)
+        lacking += sorted(track[pair] for pair in absent)
         if deb:
-            for pair, stream in packages.members(deb, list(wanted)):
-                track = wanted.pop(pair)
-                if not _keep(stream, Path(here.at[track, "path"]), here.at[track, "sha256"], allow_changed):
-                    changed.append(track)
             deb.unlink()
-        lacking += wanted.values()
     return changed, lacking
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -22,13 +22,16 @@ from tqdm.auto import tqdm
 
 from crnnlib.errors import DataError
 
-__all__ = ["alone", "download", "members"]
+__all__ = ["alone", "download", "unpack"]
+
+Pair = tuple[str, str]
 
 MAX_MEMBER, MAX_ARCHIVE, MAX_PACKAGE = (
     64 << 20,
     1 << 30,
     4 << 30,
 )  # bytes; the largest in opengame20: 33 MB, 210 MB, 0.5 GB
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
 
 
 @contextlib.contextmanager
@@ -128,8 +131,8 @@ def download(names: Iterable[str], folder: Path, lock: int, progress: bool = Tru
             yield name, _deb(folder, name)
 
 
-def members(deb: Path, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], IO[bytes]]]:
-    """Stream files out of a package.
+def unpack(deb: Path, wanted: Iterable[Pair], receive: Callable[[Pair, IO[bytes]], None]) -> set[Pair]:
+    """Read files out of a package.
 
     Parameters
     ----------
@@ -138,22 +141,22 @@ def members(deb: Path, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[tupl
     wanted : iterable of (str, str)
         Pairs of archive and member: the exact name of a zip inside the package and of a file inside that, or an empty
         string and the exact name of a file inside the package.
+    receive : callable
+        Called with each pair that is there, and its bytes as a stream. Links and folders are not files.
 
-    Yields
-    ------
-    ((str, str), binary stream)
-        The pair and its bytes, to be read before the next. Links and folders are not files; a pair that the package
-        lacks is not yielded.
+    Returns
+    -------
+    set of (str, str)
+        The pairs that the package lacks.
 
     Raises
     ------
     DataError
-        If the package is damaged (it is deleted then) or a size is beyond the caps.
+        If the package is damaged or a size is beyond the caps; the package is deleted then.
 
     Examples
     --------
-    >>> for (archive, member), stream in members(deb, [("", "usr/share/music/song.ogg")]):  # doctest: +SKIP
-    ...     data = stream.read()
+    >>> unpack(deb, [("", "usr/share/music/song.ogg")], lambda pair, song: print(len(song.read())))  # doctest: +SKIP
     """
     left = set(wanted)
     with subprocess.Popen(
@@ -163,36 +166,39 @@ def members(deb: Path, wanted: Iterable[tuple[str, str]]) -> Iterator[tuple[tupl
             with tarfile.open(fileobj=_Capped(process.stdout, deb.name), mode="r|") as tar:
                 for info in tar:
                     name = info.name.removeprefix("./")
+                    _check(deb.name, name, info.size, MAX_PACKAGE)
                     inside = {pair for pair in left if name == (pair[0] or pair[1])}
-                    if not inside or not info.isreg():
-                        continue
-                    left -= inside
-                    stream = tar.extractfile(info)
-                    if ("", name) in inside:
-                        _check(deb.name, name, info.size, MAX_MEMBER)
-                        yield ("", name), stream
-                    else:
-                        _check(deb.name, name, info.size, MAX_ARCHIVE)
-                        yield from _zipped(stream, sorted(inside), deb)
+                    if inside and info.isreg():
+                        left -= _received(deb, name, tar.extractfile(info), info.size, inside, receive)
                     if not left:
                         break
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        except _DAMAGE as error:
             deb.unlink(missing_ok=True)
             raise DataError(f"{deb.name}: damaged package ({error}); it is removed, run again") from error
+        except DataError:
+            deb.unlink(missing_ok=True)
+            raise
         finally:
             process.kill()
+    return left
 
 
-def _zipped(stream: IO[bytes], wanted: list[tuple[str, str]], deb: Path) -> Iterator[tuple[tuple[str, str], IO[bytes]]]:
+def _received(deb: Path, name: str, stream: IO[bytes], size: int, inside: set[Pair], receive: Callable) -> set[Pair]:
+    if ("", name) in inside:
+        _check(deb.name, name, size, MAX_MEMBER)
+        receive(("", name), stream)
+        return {("", name)}
+    _check(deb.name, name, size, MAX_ARCHIVE)
     with tempfile.TemporaryFile(dir=deb.parent) as seekable:
         shutil.copyfileobj(stream, seekable, 1 << 20)
         with zipfile.ZipFile(seekable) as archive:
-            infos = {info.filename: info for info in archive.infolist()}
-            for pair in wanted:
-                if info := infos.get(pair[1]):
-                    _check(deb.name, pair[1], info.file_size, MAX_MEMBER)
-                    with archive.open(info) as file:
-                        yield pair, file
+            infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+            there = {pair for pair in inside if pair[1] in infos}
+            for pair in sorted(there):
+                _check(deb.name, pair[1], infos[pair[1]].file_size, MAX_MEMBER)
+                with archive.open(infos[pair[1]]) as file:
+                    receive(pair, file)
+    return there
 
 
 def _check(package: str, name: str, size: int, most: int) -> None:
@@ -259,7 +265,8 @@ def _download(name: str, size: int, partial: Path, options: list[str], lock: int
     ):
         try:
             while process.poll() is None:
-                time.sleep(0.1)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
                 deb = _deb(partial, name)
                 bar.update(min(size, deb.stat().st_size if deb else 0) - (bar.n - start))
         finally:
