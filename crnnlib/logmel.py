@@ -31,6 +31,7 @@ _RATES = (1000, 768000)
 _FRAMES_AT_ONCE = 64  # these three stay in the processor's cache
 _SAMPLES_AT_ONCE = 65536
 _OGG_PAGE = 65307
+_UNKNOWN = 2**62  # what libsndfile gives for a flac that was written to a pipe is larger
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,8 +130,10 @@ def load_audio(path: str | Path, settings: LogMel = LogMel()) -> np.ndarray:
         raise DataError(f"{path}: {reason}") from None
     except OSError as error:
         raise DataError(f"{path}: unreadable ({error.strerror})") from error
-    except soundfile.SoundFileError as error:
-        raise DataError(f"{path}: corrupt or no audio ({getattr(error, 'error_string', error)})") from error
+    except (soundfile.SoundFileError, TypeError) as error:  # a name that ends in .raw is a TypeError
+        words = getattr(error, "error_string", str(error))
+        words = "no frame of mpeg audio" if "does not exist" in words else words.strip(" .")
+        raise DataError(f"{path}: corrupt or no audio ({words})") from error
 
 
 def log_mel(y: np.ndarray, settings: LogMel = LogMel(), bank: scipy.sparse.csr_array | None = None) -> np.ndarray:
@@ -220,30 +223,9 @@ def _read(path: Path, settings: LogMel) -> np.ndarray:
         raise DataError("not a regular file" if path.exists() else "missing")
     if _cut_short(path):
         raise DataError("cut short (the file ends before what its header or last page announces)")
-    with soundfile.SoundFile(os.fsencode(path)) as song:
-        sr, wanted = song.samplerate, song.frames
-        if not _RATES[0] <= sr <= _RATES[1]:
-            raise DataError(f"corrupt or no audio (sampling rate {sr} Hz, expected {_RATES[0]} to {_RATES[1]})")
-        if settings.max_s is not None and wanted > settings.max_s * sr:
-            middle, wanted = wanted // 2, int(settings.max_s * sr)
-            song.seek(middle - wanted // 2)
-        # soundfile would seek after every block if it could, and an mp3 decoder then begins anew, loudly
-        song.seekable = lambda: False
-        stream = soxr.ResampleStream(sr, settings.sr, 1, dtype="float32", quality="HQ") if sr != settings.sr else None
-        buffer = np.empty((_SAMPLES_AT_ONCE, song.channels), np.float32)
-        pieces, left = [], wanted
-        while left and len(block := song.read(out=buffer[:left])):
-            left -= len(block)
-            mono = sum(block.T) / song.channels
-            pieces.append(stream.resample_chunk(mono) if stream else mono)
-    if left > sr:
-        raise DataError(f"cut short ({(wanted - left) / sr:.1f} s of {wanted / sr:.1f} s)")
-    if stream:
-        pieces.append(stream.resample_chunk(np.empty(0, np.float32), last=True))
-    y = np.concatenate([*pieces, np.empty(0, np.float32)])
-    if stream:  # librosa's length
-        n_samples = math.ceil((wanted - left) * settings.sr / sr)
-        y = np.pad(y, (0, max(0, n_samples - len(y))))[:n_samples]
+    # bytes, for names that are no valid text
+    with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as song:
+        y = _decode(song, settings)
     if len(y) < settings.n_fft:
         raise DataError(f"too short ({len(y)} samples at {settings.sr} Hz, expected {settings.n_fft} or more)")
     peak = float(max(y.max(), -y.min()))
@@ -251,6 +233,36 @@ def _read(path: Path, settings: LogMel) -> np.ndarray:
         raise DataError(f"not finite (peak {peak})")
     if peak < _SILENCE:
         raise DataError(f"silent (peak {peak:.1e}, expected {_SILENCE} or more)")
+    return y
+
+
+def _decode(song: soundfile.SoundFile, settings: LogMel) -> np.ndarray:
+    sr, wanted = song.samplerate, song.frames
+    if not _RATES[0] <= sr <= _RATES[1]:
+        raise DataError(f"corrupt or no audio (sampling rate {sr} Hz, expected {_RATES[0]} to {_RATES[1]})")
+    most = math.inf if settings.max_s is None else round(settings.max_s * sr)
+    if most < wanted < _UNKNOWN:
+        song.seek((wanted - most) // 2)
+        wanted = most
+    # soundfile would seek after every block if it could, and an mp3 decoder then begins anew, loudly
+    song.seekable = lambda: False
+    convert = soxr.ResampleStream(sr, settings.sr, 1, quality="HQ").resample_chunk if sr != settings.sr else None
+    buffer = np.empty((_SAMPLES_AT_ONCE, song.channels), np.float32)
+    blocks, n = [np.empty(0, np.float32)], 0
+    while n < wanted and len(block := song.read(out=buffer[: wanted - n])):
+        n += len(block)
+        mono = sum(block.T) / song.channels
+        blocks.append(convert(mono) if convert else mono)
+    if wanted < _UNKNOWN and wanted - n > min(sr, wanted / 10):
+        raise DataError(f"cut short ({n / sr:.1f} s of {wanted / sr:.1f} s)")
+    if not convert:
+        y = np.concatenate(blocks)
+    else:
+        y = np.concatenate([*blocks, convert(blocks[0], last=True)])
+        y = np.pad(y, (0, 1))[: math.ceil(n * settings.sr / sr)]  # librosa's length
+    if wanted >= _UNKNOWN and settings.max_s is not None:
+        most = round(settings.max_s * settings.sr)
+        y = y[max(0, (len(y) - most) // 2) :][:most]
     return y
 
 
