@@ -28,7 +28,7 @@ def project(vectors: np.ndarray, method: str = "umap", seed: int = 0) -> np.ndar
         UMAP and t-SNE keep neighbours together, and distances between far groups mean little; PCA keeps the largest
         differences.
     seed : int
-        Of the layout; equal seeds give equal maps on one machine.
+        Of UMAP's layout; t-SNE starts from PCA, where it matters little. Equal seeds give equal maps on one machine.
 
     Returns
     -------

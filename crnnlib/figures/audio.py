@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from crnnlib import files
-from crnnlib.errors import ParameterError
+from crnnlib.errors import DataError, ParameterError
 
 __all__ = ["PIXELS_PER_S", "Player", "listen_folder", "player", "sounds"]
 
@@ -136,6 +136,8 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
     settings, made = features.LogMel(sr=SR), []
     for track_id, track in tqdm(list(tracks.iterrows()), desc="sound", unit="song", disable=not progress):
         source = Path(track["path"])
+        if not source.is_file():
+            raise DataError(f"{source}: missing; load the corpus again, e.g. corpora.load('demo')")
         key = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
         song = _entry(tracks.attrs.get("corpus", "music"), key)
         image = listen_folder() / song["image"]
@@ -245,7 +247,14 @@ def _excerpt(audio: Path, seconds: float) -> str:
     import soundfile
 
     middle = int(max(0.0, (seconds - EXCERPT_S) / 2) * SR)
-    sound, _ = soundfile.read(audio, start=middle, frames=int(EXCERPT_S * SR), dtype="float32")
+    sound, _ = soundfile.read(audio, dtype="float32")
     packed = io.BytesIO()
-    soundfile.write(packed, sound, SR, format="MP3", bitrate_mode="CONSTANT", compression_level=0.85)
+    soundfile.write(
+        packed,
+        sound[middle : middle + int(EXCERPT_S * SR)],
+        SR,
+        format="MP3",
+        bitrate_mode="CONSTANT",
+        compression_level=0.85,
+    )
     return "data:audio/mpeg;base64," + base64.b64encode(packed.getvalue()).decode()

@@ -50,10 +50,11 @@ def tracks_per_artist(tracks: pd.DataFrame, styles: Mapping | None = None) -> go
         orientation="h",
         marker_color=[styles[name].colour for name in per.index],
         text=said,
-        textposition="auto",
+        textposition="outside",
+        cliponaxis=False,
         hovertemplate="<b>%{y}</b><br>%{x:.1f} " + unit + "<br>%{text}<extra></extra>",
     )
-    return figure.update_xaxes(title=unit, rangemode="tozero")
+    return figure.update_xaxes(title=unit, range=[0, 1.35 * per["shown"].max()])
 
 
 def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
@@ -145,23 +146,22 @@ def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: 
         vertical_spacing=min(0.3 / rows, 0.12),
         x_title="time (s)",
         y_title="mel band",
-        figure=theme.blank(height=110 + 120 * rows),
+        figure=theme.blank(height=120 + 120 * rows, meta={"min_width": 150 * columns}),
     )
     for i, mel in enumerate(panels.values()):
         mel = np.asarray(mel, np.float32)
         figure.add_heatmap(
             z=np.clip(np.round(mel.T), -128, 127).astype(np.int8),
-            x0=0,
-            dx=seconds / len(mel),
+            x=(np.arange(len(mel)) + 0.5) * seconds / len(mel),
+            y=np.arange(mel.shape[1]),
             coloraxis="coloraxis",
             hovertemplate="%{x:.2f} s, mel band %{y}: %{z} dB<extra></extra>",
             row=i // columns + 1,
             col=i % columns + 1,
         )
     figure.update_layout(coloraxis={"colorscale": "Magma", "colorbar": {"title": "dB", "thickness": 10}})
-    figure.update_annotations(font_size=11)
     figure.update_xaxes(showgrid=False, nticks=4, range=[0, seconds])
-    figure.update_yaxes(showgrid=False, nticks=3)
+    figure.update_yaxes(showgrid=False, nticks=3, range=[-0.5, max(np.shape(mel)[1] for mel in panels.values()) - 0.5])
     return figure
 
 

@@ -183,8 +183,9 @@
     return template;
   };
 
-  const narrow = (layout, width, traces) => {
+  const narrow = (layout, width, traces, drawn) => {
     if (width >= 560) return;
+    for (const trace of drawn) if (trace.type === "bar" && trace.textposition === "outside") trace.textposition = "none";
     layout.margin = { ...layout.margin, l: 8, r: 8, t: 40, b: 40 };
     layout.font = { ...layout.font, size: 11 };
     if (layout.showlegend === false || traces < 2) return;
@@ -194,7 +195,8 @@
     layout.margin.b += Math.min(rows, 14) * 19;
   };
 
-  const lists = (plot, menus) => {
+  const lists = (figure, menus) => {
+    const plot = figure.querySelector(".crnn-plot");
     const row = make("div", { className: "crnn-menus" });
     for (const menu of menus) {
       const list = make("select");
@@ -202,7 +204,7 @@
       list.addEventListener("change", () => Plotly.update(plot, ...structuredClone(menu.buttons[list.value].args)));
       row.append(make("label", {}, `${menu.name} `, list));
     }
-    plot.before(row);
+    figure.prepend(row);
   };
   const plain = (markup) => new DOMParser().parseFromString(markup, "text/html").body.textContent;
 
@@ -213,6 +215,14 @@
       if (i) svg.setAttribute("aria-hidden", "true");
       else { svg.setAttribute("role", "img"); svg.setAttribute("aria-label", alt); }
     });
+  };
+
+  // What needs more width than a phone has is scrolled sideways, by keyboard too.
+  const scrolled = (plot, width) => {
+    const window = make("div", { className: "crnn-scroll", tabIndex: 0, role: "group", ariaLabel: "Wide figure" });
+    plot.replaceWith(window);
+    window.append(plot);
+    plot.style.width = `${width}px`;
   };
 
   const webgl = () => {
@@ -226,10 +236,12 @@
     delete layout.updatemenus;
     if (!webgl()) for (const trace of traces) if (trace.type === "scattergl") trace.type = "scatter";
     layout.template = tint(layout);
-    narrow(layout, plot.clientWidth, traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).length);
+    const least = (layout.meta && layout.meta.min_width) || 0;
+    if (plot.clientWidth < least) scrolled(plot, least);
+    narrow(layout, plot.clientWidth, traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).length, traces);
     plot.replaceChildren();
     plot.style.height = `${layout.height}px`;
-    if (menus.length) lists(plot, menus);
+    if (menus.length) lists(figure, menus);
     await Plotly.newPlot(plot, traces, layout, CONFIG);
     describe(plot, plot.dataset.alt);
     plot.on("plotly_click", ({ points: [point] }) => {

@@ -127,7 +127,7 @@ def embedding_map(
     styles = styles or theme.styles(everything)
     songs = sorted(everything["track_id"].unique())
     albums = _album_colours(everything)
-    figure = theme.blank(height=600, meta={"songs": songs}, dragmode="pan")
+    figure = theme.blank(height=600, meta={"songs": songs}, dragmode="pan", margin={"l": 8, "r": 8, "b": 8})
     parts, view_of, plain, by_album = [], [], [], []
     for label, table in views.items():
         train = table["part"] == "train"
@@ -161,7 +161,8 @@ def embedding_map(
     }
     kept = [(name, options) for name, options in choices.items() if len(options) > 1]
     figure.update_layout(updatemenus=[theme.menu(name, options, i * 0.24) for i, (name, options) in enumerate(kept)])
-    return figure.update_xaxes(showticklabels=False, ticks="").update_yaxes(showticklabels=False, ticks="")
+    bare = {"showticklabels": False, "ticks": "", "zeroline": False}
+    return figure.update_xaxes(bare).update_yaxes(bare)
 
 
 def timeline(
@@ -219,6 +220,7 @@ def timeline(
         customdata=np.broadcast_to(np.stack([np.zeros_like(start), start], -1).round(3), (len(names), len(start), 2)),
         zmin=0,
         zmax=1,
+        colorscale="Cividis",
         ygap=3,
         colorbar={"title": "probability", "thickness": 10, "tickformat": ".0%"},
         hovertemplate="<b>%{y}</b>: %{z:.0%}<br>from %{customdata[1]:.1f} s<extra></extra>",

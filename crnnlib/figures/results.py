@@ -106,7 +106,7 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
     values = counts.to_numpy(float)
     share = values / np.maximum(values.sum(1, keepdims=True), 1)
     side = 190 + max(26 * len(names), 200)
-    figure = theme.blank(height=side, margin={"l": 120, "r": 10, "t": 36, "b": 120})
+    figure = theme.blank(height=side, meta={"min_width": min(side, 700)} if len(names) > 10 else {})
     figure.add_heatmap(
         z=share.astype(np.float32),
         x=names,
@@ -114,6 +114,7 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
         customdata=np.stack([values, np.broadcast_to(values.sum(1, keepdims=True), values.shape)], -1).astype(int),
         zmin=0,
         zmax=1,
+        colorscale="Cividis",
         xgap=1,
         ygap=1,
         colorbar={"title": "share", "thickness": 10, "tickformat": ".0%"},

@@ -1,8 +1,8 @@
 """How every figure looks: colours per artist, a template for light and dark pages, the name of the corpus.
 
 Conventions: paper and plot are transparent and text is mid-grey, so that a figure is legible on white and near-black;
-`figures.js` sharpens text and grid when the page's mode is known. Twenty colours hold 2.6 to 1 against both pages, and
-five marker symbols take turns: artists with the same symbol differ by at least 19 CIEDE2000 for full colour vision,
+`figures.js` sharpens text and grid when the page's mode is known. Twenty colours hold 2.5 to 1 against both pages, and
+five marker symbols take turns: artists with the same symbol lie at least 20 apart in CIELAB for full colour vision,
 protanopia, deuteranopia and tritanopia alike (simulated after Machado et al., 2009).
 """
 
@@ -47,8 +47,7 @@ _TEMPLATE = go.layout.Template(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": "#767b84", "size": 13},
         "colorway": PALETTE,
-        "colorscale": {"sequential": "Cividis", "diverging": "RdBu"},
-        "margin": {"l": 60, "r": 16, "t": 36, "b": 52},
+        "margin": {"l": 60, "r": 16, "t": 28, "b": 52},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
         "legend": {"itemsizing": "constant", "bgcolor": "rgba(0,0,0,0)"},
@@ -203,6 +202,8 @@ def stamp(figure: go.Figure, corpus: pd.DataFrame | str) -> go.Figure:
     >>> stamp(blank(), "demo").layout.annotations[-1].text
     'synthetic corpus'
     """
-    corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom", "yshift": 14}
+    corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
     label = {"text": text(corpus_label(corpus)), "showarrow": False, "font": {"size": 11}, "name": "corpus"}
-    return go.Figure(figure).add_annotation(corner | label)
+    titled = any(note.y == 1 for note in figure.layout.annotations)
+    figure = go.Figure(figure).add_annotation(corner | label | {"yshift": 24 if titled else 6})
+    return figure.update_layout(margin_t=54) if titled else figure
