@@ -7,7 +7,7 @@ needed: one contiguous read each, no file kept open. Introduced in chapter 5, *T
 
 import dataclasses
 import functools
-import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -97,7 +97,9 @@ class ClipSet:
         if not sum(counts):
             raise DataError(f"{len(lengths)} songs give no clip of {n_frames} frames; choose a shorter clip_s")
         song = np.repeat(np.arange(len(lengths)), counts)
-        return cls(store, tuple(track_ids), n_frames, np.asarray(labels, np.int64), song, np.concatenate(starts), lengths)
+        return cls(
+            store, tuple(track_ids), n_frames, np.asarray(labels, np.int64), song, np.concatenate(starts), lengths
+        )
 
     def __len__(self) -> int:
         return len(self.start)
@@ -125,10 +127,10 @@ class ClipSet:
         return values.astype(np.float32)
 
     @functools.cached_property
-    def _files(self) -> list[tuple[str, int]]:
+    def _files(self) -> list[tuple[Path, int]]:
         """Path and offset of the first value, per song."""
         maps = (self.store[track_id] for track_id in self.track_ids)
-        return [(os.fspath(one.filename), one.offset) for one in maps]
+        return [(Path(one.filename), one.offset) for one in maps]
 
 
 class Crop(keras.layers.Layer):
@@ -236,9 +238,9 @@ class Batches(keras.utils.PyDataset):
         return self.clips.read(chosen, self.starts[chosen]), labels
 
 
-def _read_into(path: str, offset: int, rows: np.ndarray) -> None:
+def _read_into(path: Path, offset: int, rows: np.ndarray) -> None:
     """Fill `rows` from a file, which is open only meanwhile: artist20 has more songs than a process may have files."""
-    with open(path, "rb", buffering=0) as file:
+    with path.open("rb", buffering=0) as file:
         file.seek(offset)
         if file.readinto(memoryview(rows).cast("B")) != rows.nbytes:
             raise DataError(f"{path}: shorter than when it was opened; run features.extract again")

@@ -83,6 +83,7 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
     """
     import tensorflow as tf
 
+    kernel, bias, gamma, beta = (tf.identity(one) for one in (kernel, bias, gamma, beta))
     keep = _keep(tf, x, kernel.shape[-1], pool, rate, seed) if rate else None
 
     @tf.custom_gradient
@@ -172,7 +173,7 @@ def _keep(tf, x, filters, pool, rate, seed):
     """Which pooled values dropout keeps: 16 random bits each, two values to a draw."""
     _, time, frequency, _ = x.shape
     shape = (tf.shape(x)[0], time // pool[0], frequency // pool[1], filters // 2)
-    bits = tf.bitcast(tf.random.stateless_uniform(shape, seed, None, None, tf.uint32), tf.uint16)
+    bits = tf.bitcast(tf.random.stateless_uniform(shape, tf.cast(seed, tf.int32), None, None, tf.uint32), tf.uint16)
     return tf.reshape(bits, (-1, *shape[1:3], filters)) >= tf.constant(round(rate * 65536), tf.uint16)
 
 

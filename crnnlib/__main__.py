@@ -1,0 +1,228 @@
+"""The command line: ``crnnlib`` or ``python -m crnnlib``. Each command is a few calls of the package."""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+__all__ = ["main"]
+
+
+def main(arguments=None) -> int:
+    """Run one command; a `CRNNError` is one line on standard error and exit code 2.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Examples
+    --------
+    >>> main(["report", "no-such-corpus", "--json"])
+    []
+    0
+    """
+    from crnnlib.errors import CRNNError
+
+    warnings.showwarning = lambda message, *_, **__: print(f"crnnlib: {message}", file=sys.stderr)
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except CRNNError as error:
+        print(f"crnnlib: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("crnnlib: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _fetch(options):
+    from crnnlib.corpora import opengame20
+
+    tracks = opengame20.fetch(options.small, options.allow_changed)
+    print(f"{len(tracks)} tracks by {tracks.artist.nunique()} artists, {tracks.seconds.sum() / 3600:.1f} hours")
+
+
+def _extract(options):
+    tracks, store = _prepared(options)
+    print(f"{len(store.track_ids)} of {len(tracks)} tracks in {store.folder}")
+
+
+def _study(options):
+    from crnnlib import study
+    from crnnlib.training import RECIPES
+
+    tracks, store = _prepared(options)
+    grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [RECIPES[options.recipe]])
+    if "album" in options.splits:
+        left = study.several_albums(tracks, options.label)[options.label].nunique()
+        print(
+            f"album splits: the {left} of {tracks[options.label].nunique()} classes with two albums or more",
+            file=sys.stderr,
+        )
+    trials = study.run(grid, tracks, store, options.label, scheduler=options.scheduler)
+    _print_summary(study.summary(trials), options.json)
+
+
+def _report(options):
+    from crnnlib import study
+
+    _print_summary(study.summary(study.results(options.corpus)), options.json)
+
+
+def _publish(options):
+    from crnnlib import study
+
+    print(f"{study.publish(options.corpus, options.folder)} new records in {options.folder}/{options.corpus}")
+
+
+def _map(options):
+    from crnnlib import clips, embeddings, figures, identify, training, voting
+
+    tracks, store = _prepared(options)
+    model = identify.load_model(identify.find_model(tracks.attrs["corpus"], options.model))
+    known = tracks[tracks[model.record["label"]].isin(model.classes)]
+    tested = [one for one in model.record["split"]["test"] if one in known.index] or list(known.index)
+    labels = [model.classes.index(name) for name in known.loc[tested, model.record["label"]]]
+    chosen = clips.ClipSet.of(store, tested, labels, model.record["n_frames"])
+    vectors, probabilities = training.predict(model.network, chosen)
+    names = [chosen.track_ids[number] for number in chosen.song]
+    scores = voting.Scores(probabilities, chosen.clip_labels, names, model.classes, start=chosen.start, level="clip")
+    placed = {options.method: embeddings.project(vectors, method=options.method, seed=0)}
+    points = figures.points(scores, tracks, placed, clip_s=model.record["clip_s"])
+    figure = figures.embedding_map(points, styles=figures.styles(tracks))
+    player = figures.player(tracks.loc[tested], clip_s=model.record["clip_s"])
+    caption = f"Clips of {len(tested)} songs of {tracks.attrs['corpus']}, by {options.method} of the bottleneck."
+    figures.save(figure, options.output, caption, caption, corpus=tracks, player=player)
+    print(f"{len(scores.truth)} clips in {options.output}, by {model.path}")
+
+
+def _identify(options):
+    from crnnlib import corpora, identify, voting
+    from crnnlib.errors import DataError
+
+    corpus = options.corpus or os.environ.get("CRNNLIB_CORPUS", "demo")
+    if Path(corpus).exists():
+        corpus = corpora.load(corpus).attrs["corpus"]
+    model = identify.load_model(identify.find_model(corpus, options.model))
+    answers, failures = [], 0
+    for path in options.files:
+        try:
+            clips = identify.score_file(model, path)
+        except DataError as error:
+            failures += 1
+            print(f"crnnlib: {' '.join(str(error).split())}", file=sys.stderr)
+            continue
+        song = voting.soft_vote(clips).probabilities[0]
+        best = song.argsort()[::-1][: options.top]
+        answers.append(
+            {
+                "file": path,
+                "model": str(model.path),
+                "artists": [{"artist": model.classes[one], "probability": round(float(song[one]), 4)} for one in best],
+                "clips": [
+                    {
+                        "start_s": round(int(start) * model.settings.hop_length / model.settings.sr, 2),
+                        "artist": model.classes[row.argmax()],
+                        "probability": round(float(row.max()), 4),
+                    }
+                    for start, row in zip(clips.start, clips.probabilities, strict=True)
+                ],
+            }
+        )
+    if options.json:
+        print(json.dumps(answers, indent=1, ensure_ascii=False))
+    elif answers:
+        print(f"model: {model.path} ({model.record['corpus']}, {model.record['clip_s']:g} s clips)")
+    for answer in answers if not options.json else ():
+        print(answer["file"])
+        for rank in answer["artists"]:
+            print(f"  {rank['probability']:6.1%}  {rank['artist']}")
+        for clip in answer["clips"]:
+            print(f"    {clip['start_s']:7.1f} s  {clip['probability']:6.1%}  {clip['artist']}")
+    if failures:
+        raise SystemExit(2)
+
+
+def _prepared(options):
+    """The track table that was asked for, and its log-mel store."""
+    from crnnlib import corpora, features
+
+    tracks = corpora.load(options.corpus)
+    longest = options.max_s
+    if longest is None and tracks.attrs["corpus"].startswith("opengame20"):
+        longest = 120.0
+    return tracks, features.extract(tracks, features.LogMel(max_s=longest or None))
+
+
+def _print_summary(summary, as_json):
+    if as_json:
+        print(json.dumps(json.loads(summary.to_json(orient="records")), indent=1))
+    elif summary.empty:
+        print("no trials yet: run `crnnlib study`")
+    else:
+        print(summary.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep=""))
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="crnnlib", description=__doc__.split(":")[0].lower() + " of crnnlib")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, function, text, corpus=True):
+        one = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(command=function)
+        if corpus:
+            one.add_argument("corpus", help="demo, opengame20, opengame20-small, artist20, or a folder or file")
+        return one
+
+    def store(one):
+        one.add_argument("--max-s", type=float, help="use up to so many seconds from the middle of each track; 0: all "
+                         "of it (default: 120 for opengame20, else all)")  # fmt: skip
+
+    one = command("fetch", _fetch, "download a corpus into the cache", corpus=False)
+    one.add_argument("corpus", choices=["opengame20"])
+    one.add_argument("--small", action="store_true", help="five artists only, 189 MB")
+    one.add_argument("--allow-changed", action="store_true", help="keep tracks whose content differs from the listing")
+    store(command("extract", _extract, "compute the log-mel store of a corpus"))
+    one = command("study", _study, "train and test a grid of trials, and print its scores")
+    store(one)
+    one.add_argument("--recipe", choices=["paper", "beyond"], default="paper")
+    one.add_argument("--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds")
+    one.add_argument("--splits", nargs="+", choices=["song", "album"], default=["song"])
+    one.add_argument("--trials", type=int, default=3, help="trials of each cell")
+    one.add_argument("--folds", type=int, help="split each trial into folds, so that every song is tested")
+    one.add_argument("--label", default="artist", help="column of the track table to predict")
+    one.add_argument("--scheduler", help="address of a Dask scheduler whose workers train the trials")
+    one.add_argument("--json", action="store_true")
+    one = command("report", _report, "print the scores of all recorded trials of a corpus")
+    one.add_argument("--json", action="store_true")
+    one = command("publish", _publish, "copy the recorded trials of a corpus to another folder")
+    one.add_argument("folder", help="for the book: book/results")
+    one = command("map", _map, "draw the bottleneck of a model over a corpus as one HTML page")
+    store(one)
+    one.add_argument("--model", help="a .keras file (default: the newest trained on the corpus)")
+    one.add_argument("--method", choices=["umap", "tsne", "pca"], default="tsne")
+    one.add_argument("--output", default="map.html")
+    one = command("identify", _identify, "name the artist of songs", corpus=False)
+    one.add_argument("files", nargs="+", metavar="FILE")
+    one.add_argument("--corpus", help="whose newest model to use (default: $CRNNLIB_CORPUS or demo)")
+    one.add_argument("--model", help="a .keras file")
+    one.add_argument("--top", type=int, default=3)
+    one.add_argument("--json", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Name the artist of a song with a trained model.
+
+A model is two files: ``NAME.keras``, loaded in Keras' safe mode, and ``NAME.json``, the record of its trial, which
+says how its features are made and what its classes are. Introduced in chapter 9, *Identify your own music*.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from crnnlib import features, files, models, voting  # models registers the layers that a saved network names
+from crnnlib.clips import slice_starts
+from crnnlib.errors import DataError
+
+__all__ = ["Model", "find_model", "load_model", "score_file"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network and the record of its trial.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `models.crnn`.
+    record : dict
+        See `training.Trial`.
+    path : pathlib.Path
+        Of the ``.keras`` file.
+
+    Examples
+    --------
+    >>> load_model(find_model("demo")).classes  # doctest: +SKIP
+    ('Amber Tide', 'Brass Lantern')
+    """
+
+    network: keras.Model
+    record: dict
+    path: Path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the artists, by class number."""
+        return tuple(self.record["classes"])
+
+    @property
+    def settings(self) -> features.LogMel:
+        """How its features are made."""
+        return features.LogMel(**self.record["features"])
+
+
+def find_model(corpus: str, path: str | Path | None = None) -> Path:
+    """Which model to use: the one named, else the newest trained on a corpus, else the one that ships with crnnlib.
+
+    Parameters
+    ----------
+    corpus : str
+        Short name of the corpus.
+    path : str or pathlib.Path, optional
+        A ``.keras`` file.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    DataError
+        If there is none.
+
+    Examples
+    --------
+    >>> find_model("demo", "/nowhere.keras")
+    Traceback (most recent call last):
+        ...
+    crnnlib.errors.DataError: /nowhere.keras: no such model; train one with `crnnlib study demo`
+    """
+    if path is not None:
+        if not Path(path).is_file():
+            raise DataError(f"{path}: no such model; train one with `crnnlib study {corpus}`")
+        return Path(path)
+    trained = [one for one in (files.home() / "models" / corpus).glob("*.keras") if one.with_suffix(".json").exists()]
+    if trained:
+        return max(trained, key=lambda one: (one.stat().st_mtime, one.name))
+    shipped = sorted((Path(__file__).parent / "pretrained").glob("*.keras"))
+    if not shipped:
+        raise DataError(
+            f"{corpus}: no trained model; train one with `crnnlib study {corpus}`, or name one with --model"
+        )
+    return shipped[0]
+
+
+def load_model(path: str | Path) -> Model:
+    """Load a model and its record.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Of the ``.keras`` file; the record lies beside it.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    DataError
+        If either is missing or damaged.
+
+    Examples
+    --------
+    >>> load_model("model.keras")
+    Traceback (most recent call last):
+        ...
+    crnnlib.errors.DataError: model.json: no record beside the model; expected the two files of one trial
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path.with_suffix('.json')}: no record beside the model; expected the two files of one trial"
+        ) from error
+    try:
+        return Model(keras.saving.load_model(path, compile=False, safe_mode=True), record, path)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: not a model that can be loaded ({str(error).splitlines()[0]})") from error
+
+
+def score_file(model: Model, path: str | Path) -> voting.Scores:
+    """Clip scores of one audio file, from one call of the network.
+
+    Parameters
+    ----------
+    model : Model
+        From `load_model`.
+    path : str or pathlib.Path
+        Any audio that soundfile reads.
+
+    Returns
+    -------
+    voting.Scores
+        Level "clip", one row per clip from the start of the file; the truth is unknown and set to class 0.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, not audio, silent, or too short.
+
+    Examples
+    --------
+    >>> clips = score_file(model, "song.mp3")  # doctest: +SKIP
+    >>> voting.soft_vote(clips).probabilities.argmax()  # doctest: +SKIP
+    3
+    """
+    settings, n_frames = model.settings, model.record["n_frames"]
+    values = features.log_mel(features.load_audio(path, settings), settings).astype(np.float16).astype(np.float32)
+    if len(values) < n_frames:
+        values = np.pad(values, ((0, n_frames - len(values)), (0, 0)), constant_values=values.min())
+    starts = slice_starts(len(values), n_frames)
+    clips = np.stack([values[start : start + n_frames] for start in starts])
+    _, probabilities = models.bottleneck(model.network).predict(clips, batch_size=64, verbose=0)
+    return voting.Scores(
+        probabilities, np.zeros(len(clips), int), [str(path)] * len(clips), model.classes, start=starts, level="clip"
+    )

@@ -1,0 +1,411 @@
+"""A grid of trials that loses no work: what is recorded is not run again, what was cut short goes on.
+
+A record is two files, written whole: ``<recipe>-<split>-<frames>-<seed>-<id>.npz`` with the test clips' probabilities
+and bottleneck, and, last, the ``.json`` beside it with everything else. New records go to
+``$CRNNLIB_HOME/results/<corpus>``; `publish` copies them to where the book reads them. Introduced in chapter 5.
+"""
+
+import dataclasses
+import itertools
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from crnnlib import evaluation, files, splits, voting
+from crnnlib.errors import DataError, ParameterError
+from crnnlib.training import PAPER, Recipe, Trial, identity, train
+
+__all__ = ["Grid", "load", "publish", "results", "run", "save", "several_albums", "summary", "table"]
+
+CLIP_LENGTHS = (1.0, 3.0, 5.0, 10.0, 20.0, 30.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Which trials to run: every clip length with every split, recipe and trial.
+
+    Parameters
+    ----------
+    clip_lengths : sequence of float
+        In seconds; the paper's six by default.
+    kinds : sequence of {"song", "album"}
+        Splits.
+    trials : int, default=3
+        Trials of each cell. Trial t draws its split and its network with seed t.
+    folds : int, optional
+        Split each trial into so many folds, so that every song is tested once per trial; by default one split each,
+        as the paper does.
+    recipes : sequence of Recipe
+        How to train.
+
+    Examples
+    --------
+    >>> Grid(clip_lengths=(3.0,), trials=2).kinds
+    ('song', 'album')
+    """
+
+    clip_lengths: Sequence[float] = CLIP_LENGTHS
+    kinds: Sequence[str] = ("song", "album")
+    trials: int = 3
+    folds: int | None = None
+    recipes: Sequence[Recipe] = (PAPER,)
+
+    def __post_init__(self):
+        if not set(self.kinds) <= {"song", "album"} or not self.kinds:
+            raise ParameterError(f"kinds={self.kinds}: expected 'song', 'album' or both")
+        if self.trials < 1 or (self.folds is not None and self.folds < 2):
+            raise ParameterError(
+                f"trials={self.trials}, folds={self.folds}: expected 1 or more trials, 2 or more folds"
+            )
+
+    def cells(self, tracks: pd.DataFrame, label: str = "artist", same=()) -> Iterator[tuple]:
+        """Every trial as (clip_s, split, recipe, seed), short clips last, so that a first result comes early."""
+        drawn = [
+            (self._draw(kind, tracks, seed, label, same), seed) for seed in range(self.trials) for kind in self.kinds
+        ]
+        order = sorted(self.clip_lengths, reverse=True)
+        for (folds, seed), clip_s, recipe in itertools.product(drawn, order, self.recipes):
+            for split in folds:
+                yield clip_s, split, recipe, seed
+
+    def _draw(self, kind, tracks, seed, label, same):
+        if kind == "album":
+            tracks = several_albums(tracks, label)
+        if self.folds is None:
+            draw = splits.song_split if kind == "song" else splits.album_split
+            return [draw(tracks, seed=seed, label=label, same=same)]
+        draw = splits.song_folds if kind == "song" else splits.album_folds
+        return draw(tracks, k=self.folds, seed=seed, label=label, same=same)
+
+
+def several_albums(tracks: pd.DataFrame, label: str = "artist") -> pd.DataFrame:
+    """The part of a corpus that an album split can use: classes with two albums or more.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        Track table.
+    label : str, default="artist"
+        Column to predict.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    DataError
+        If fewer than two classes are left.
+
+    Examples
+    --------
+    >>> several_albums(corpora.load("opengame20")).artist.nunique()  # doctest: +SKIP
+    7
+    """
+    albums = tracks.groupby(label)[["artist", "album"]].apply(lambda part: len(part.drop_duplicates()))
+    wide = albums.index[albums >= 2]
+    if len(wide) < 2:
+        raise DataError(f"{len(wide)} classes have two albums or more: an album split needs two; use a song split")
+    return tracks[tracks[label].isin(wide)]
+
+
+def run(grid, tracks, store, label="artist", folder=None, progress=True, scheduler=None) -> list[Trial]:
+    """Run the trials of a grid that have no record yet, and return all of its trials.
+
+    Parameters
+    ----------
+    grid : Grid
+        What to run.
+    tracks : pandas.DataFrame
+        Track table.
+    store : features.Store
+        Its log-mel.
+    label : str, default="artist"
+        Column to predict.
+    folder : str or pathlib.Path, optional
+        Of the records; by default ``$CRNNLIB_HOME/results/<corpus>``.
+    progress : bool, default=True
+        Show a bar of trials with the time that is left, and one of epochs below it.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers see the same files: each trains one trial at a time, on those that
+        declare a ``GPU`` resource where any do. Needs ``crnnlib[dask]``.
+
+    Returns
+    -------
+    list of Trial
+        In the grid's order.
+
+    Examples
+    --------
+    >>> trials = run(Grid(clip_lengths=(3.0,)), tracks, store)  # doctest: +SKIP
+    """
+    folder = Path(folder) if folder else files.home() / "results" / store.corpus
+    files.sweep(folder)
+    cells = list(grid.cells(tracks, label, store.duplicates()))
+    names = [_name(store, cell, label) for cell in cells]
+    pending = [number for number, name in enumerate(names) if not (folder / f"{name}.json").exists()]
+    jobs = [(store, tracks, cells[number], label, str(folder), names[number]) for number in pending]
+    with tqdm(
+        total=len(cells), initial=len(cells) - len(pending), desc="study", unit="trial", disable=not progress
+    ) as bar:
+        for _ in _distributed(jobs, scheduler) if scheduler else (_run_one(*job, progress) for job in jobs):
+            bar.update()
+    return [_read(folder / f"{name}.json") for name in names]
+
+
+def save(trial: Trial, folder: str | Path, name: str) -> Path:
+    """Write the record of a trial: the arrays, then the JSON that says they are there.
+
+    Parameters
+    ----------
+    trial : Trial
+        From `training.train`.
+    folder : str or pathlib.Path
+        Where to.
+    name : str
+        File name without suffix.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the JSON.
+
+    Examples
+    --------
+    >>> save(trial, "results", "paper-song-094-0-1f0c")  # doctest: +SKIP
+    """
+    clips, target = trial.test_clips, Path(folder, f"{name}.json")
+    songs = {track_id: number for number, track_id in enumerate(trial.record["split"]["test"])}
+    with files.atomic(target.with_suffix(".npz")) as temporary:
+        np.savez_compressed(
+            temporary,
+            allow_pickle=False,
+            probabilities=clips.probabilities.astype(np.float16),
+            bottleneck=trial.bottleneck.astype(np.float16),
+            song=np.array([songs[track_id] for track_id in clips.track_id], np.int32),
+            start=np.asarray(clips.start, np.int32),
+            truth=np.asarray(clips.truth, np.int16),
+        )
+    with files.atomic(target) as temporary:
+        temporary.write_text(json.dumps(trial.record, indent=1) + "\n", "utf-8")
+    return target
+
+
+def load(folder: str | Path) -> list[Trial]:
+    """Read every record of a folder.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Of a study.
+
+    Returns
+    -------
+    list of Trial
+        By name; empty where there is no record.
+
+    Raises
+    ------
+    DataError
+        If a record is damaged.
+
+    Examples
+    --------
+    >>> load("/nowhere")
+    []
+    """
+    return [_read(path) for path in sorted(Path(folder).glob("*.json"))]
+
+
+def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
+    """The trials of a corpus: those committed with the book, and one's own.
+
+    Parameters
+    ----------
+    corpus : str
+        Its short name.
+    committed : str or pathlib.Path, optional
+        The book's folder of results; by default ``book/results`` of this checkout, if crnnlib runs from one.
+
+    Returns
+    -------
+    list of Trial
+        Each identity once.
+
+    Examples
+    --------
+    >>> results("no-such-corpus")
+    []
+    """
+    committed = Path(committed) if committed else Path(__file__).resolve().parent.parent / "book" / "results"
+    known = {}
+    for folder in (files.home() / "results" / corpus, committed / corpus):
+        known |= {trial.record["id"]: trial for trial in load(folder)}
+    return list(known.values())
+
+
+def publish(corpus: str, folder: str | Path) -> int:
+    """Copy the records of a corpus from the cache to the folder that the book reads.
+
+    Parameters
+    ----------
+    corpus : str
+        Its short name.
+    folder : str or pathlib.Path
+        For this book ``book/results``.
+
+    Returns
+    -------
+    int
+        Number of records that were not there before.
+
+    Examples
+    --------
+    >>> publish("demo", "book/results")  # doctest: +SKIP
+    """
+    copied = 0
+    for record in sorted((files.home() / "results" / corpus).glob("*.json")):
+        target = Path(folder, corpus, record.name)
+        if target.exists():
+            continue
+        for source in (record.with_suffix(".npz"), record):
+            with files.atomic(target.with_suffix(source.suffix)) as temporary:
+                shutil.copyfile(source, temporary)
+        copied += 1
+    return copied
+
+
+def table(trials: Sequence[Trial]) -> pd.DataFrame:
+    """One row per trial and level, with its scores.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        From `run`, `load` or `results`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns recipe, split (song or album), fold, clip_s, n_frames, seed, level, and the scores of
+        `evaluation.scores`.
+
+    Examples
+    --------
+    >>> table([]).empty
+    True
+    """
+    rows = []
+    for trial in trials:
+        record = trial.record
+        about = {
+            "recipe": record["recipe"]["name"],
+            "split": record["split"]["name"].split("-")[0],
+            "fold": record["split"]["name"],
+            **{key: record[key] for key in ("clip_s", "n_frames", "seed")},
+        }
+        rows += [{**about, "level": level, **record["scores"][level]} for level in ("clip", "song")]
+    return pd.DataFrame(rows)
+
+
+def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: bool = True) -> pd.DataFrame:
+    """One row per recipe, split, level and clip length: mean and best of its trials, and an interval.
+
+    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. The 95 %
+    interval resamples the songs of all trials together (clips: song by song).
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        From `run`, `load` or `results`.
+    metric : str, default="f1_weighted"
+        A key of `evaluation.scores`.
+    intervals : bool, default=True
+        Also bootstrap the interval of the song level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns recipe, split, level, clip_s, mean, best, trials, n (rows tested per trial), low, high.
+
+    Examples
+    --------
+    >>> summary([]).empty
+    True
+    """
+    groups = {}
+    for trial in trials:
+        record = trial.record
+        key = (record["recipe"]["name"], record["split"]["name"].split("-")[0], record["clip_s"])
+        groups.setdefault(key, {}).setdefault(record["seed"], []).append(trial)
+    rows = []
+    for (recipe, split, clip_s), seeds in sorted(groups.items()):
+        for level in ("clip", "song"):
+            pooled = [
+                voting.pool([one.test_clips if level == "clip" else one.songs for one in folds])
+                for folds in seeds.values()
+            ]
+            values = [evaluation.scores(one)[metric] for one in pooled]
+            row = {"recipe": recipe, "split": split, "level": level, "clip_s": clip_s, "mean": np.mean(values),
+                   "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
+            if intervals and level == "song":
+                row["low"], row["high"] = _interval(pooled, metric)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _interval(pooled, metric):
+    from crnnlib import intervals
+
+    return intervals.interval(voting.pool(pooled) if len(pooled) > 1 else pooled[0], metric=metric)
+
+
+def _name(store, cell, label):
+    clip_s, split, recipe, seed = cell
+    n_frames = store.settings.n_frames(clip_s)
+    return f"{recipe.name}-{split.name}-{n_frames:03d}-{seed}-{identity(store, split, n_frames, recipe, seed, label)}"
+
+
+def _run_one(store, tracks, cell, label, folder, name, progress=False):
+    """Train one cell and record it; also on a Dask worker."""
+    clip_s, split, recipe, seed = cell
+    trial = train(store, tracks, split, clip_s, recipe, seed, label, progress)
+    model = files.home() / "models" / store.corpus / f"{name}.keras"
+    with files.atomic(model.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(trial.record, indent=1), "utf-8")
+    with files.atomic(model) as temporary:
+        trial.model.save(temporary)
+    save(trial, folder, name)
+    shutil.rmtree(files.home() / "checkpoints" / trial.record["id"], ignore_errors=True)
+    return name
+
+
+def _distributed(jobs, scheduler):
+    try:
+        import distributed
+    except ImportError as error:
+        raise ParameterError("scheduler: needs Dask; pip install crnnlib[dask]") from error
+    with distributed.Client(scheduler) as client:
+        workers = client.scheduler_info()["workers"].values()
+        resources = {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
+        futures = [client.submit(_run_one, *job, pure=False, resources=resources, retries=3) for job in jobs]
+        for future in distributed.as_completed(futures):
+            yield future.result()
+
+
+def _read(path: Path) -> Trial:
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            names = np.array(record["split"]["test"])[arrays["song"]]
+            clips = voting.Scores(
+                arrays["probabilities"].astype(np.float32), arrays["truth"], names, tuple(record["classes"]),
+                start=arrays["start"], level="clip",
+            )  # fmt: skip
+            return Trial(record, clips, arrays["bottleneck"])
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise DataError(f"{path}: not a record of a trial ({error}); delete it and run the study again") from error
