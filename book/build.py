@@ -18,7 +18,7 @@ from pathlib import Path
 from crnnlib import files
 
 ROOT = Path(__file__).resolve().parent.parent
-LIVE_STUDY = ("study", "demo", "--recipe", "paper", "--lengths", "1", "3", "10", "--splits", "song", "album")
+LIVE_STUDY = "study demo --recipe paper --lengths 1 3 10 --splits song album --trials 1".split()  # noqa: SIM905
 BEHIND_THE_CELLS = ("crnnlib", "requirements.lock", "book/results")
 ON_THE_PAGES = ("_config.yml", "_toc.yml", "book", "notebooks")
 

@@ -168,6 +168,11 @@ def test_imports_run_one_way():
     assert ran.returncode == 0, ran.stdout
 
 
+def test_map_of_the_architecture_is_current():
+    drawn = script(".ci/architecture.py").drawing()
+    assert drawn in (ROOT / "CONTRIBUTING.md").read_text(), "run python .ci/architecture.py"
+
+
 def test_each_module_has_tests():
     tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
     parts = {path.stem for path in (ROOT / "crnnlib").glob("[a-z]*.py")} | {"corpora", "figures"}
@@ -207,7 +212,7 @@ def test_readme_command_exists(line):
     elif words[0].endswith("crnnlib"):
         from crnnlib import __main__
 
-        __main__.parser().parse_args(words[1:])
+        __main__._parser().parse_args(words[1:])
     else:
         assert words[0] in ("git", "cd", "docker", "conda", "pip", "export"), line
 
