@@ -27,7 +27,7 @@ World"
 JAMENDO = (
     "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\r\n"
     "track_0000214\tartist_000014\talbum_000031\t14/214.mp3\t124.6\tgenre---punkrock\r\n"
-    'track_0000215\tartist_000014\talbum_000031\t15/215.mp3\t151.4\tgenre---metal\tmood---dark\tinstrument---"bass\r\n'
+    'track_0000215\tartist_000014\talbum_000031\t15/215.mp3\t151.4\tgenre---metal\tmood---dark\t"instrument---bass\r\n'
     "track_0000382\tartist_000020\talbum_000046\t82/382.mp3\t211.1\tgenre---rock\tmood---happy\r\n"
     "track_0000999\tartist_000021\talbum_000047\t99/999.mp3\t1.0\tgenre---rock\r\n"
 )

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from crnnlib import corpora
+from crnnlib import corpora, files
 from crnnlib.corpora import opengame20, packages
 from crnnlib.errors import DataError
 
@@ -217,6 +217,20 @@ def test_damaged_track_in_the_cache_is_brought_again(archive, home):
 
 
 @needs_dpkg
+def test_temporary_files_of_the_dead_are_swept_and_those_of_the_living_stay(archive, home):
+    folder = home / "corpora/opengame20/Bo"
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    with files.atomic(folder / "of-the-living.ogg") as living:
+        living.write_bytes(b"half")
+        stale = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+        stale.write_bytes(b"half")
+        fetch()
+        assert living.exists()
+        assert not stale.exists()
+
+
+@needs_dpkg
 def test_half_a_download_is_continued(archive, home):
     (package,) = archive.repo.glob("solo-data_*")
     partial = home / "corpora/opengame20/packages/partial"
@@ -397,16 +411,23 @@ def test_hostile_package_is_refused_in_one_line_and_thrown_away(archive, home, k
     with pytest.raises(DataError, match=match) as told:
         fetch()
     assert len(str(told.value).splitlines()) == 1
-    assert not list(home.rglob(f"{package}*"))
+    assert not list(home.rglob("*.deb"))
     assert not list(home.rglob(".tmp-*"))
     for name, data in held(home / "corpora/opengame20").items():
         assert name.startswith("packages/") or data == FILES[name]
 
 
 @needs_dpkg
-def test_package_that_inflates_without_end_is_refused(archive, home, monkeypatch):
-    monkeypatch.setattr(packages, "MAX_PACKAGE", 50_000)
-    with pytest.raises(DataError, match="unpacks to more than 50000 bytes"):
+@pytest.mark.parametrize(
+    ("cap", "match"),
+    [
+        ("MAX_PACKAGE", "game-data.* unpacks to more than 50000 bytes"),
+        ("MAX_ARCHIVE", r"quest-music.* usr/games/quest\.pk3 claims"),
+    ],
+)
+def test_package_that_inflates_without_end_is_refused(archive, home, monkeypatch, cap, match):
+    monkeypatch.setattr(packages, cap, 50_000)
+    with pytest.raises(DataError, match=match):
         fetch()
 
 

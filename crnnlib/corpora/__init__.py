@@ -70,10 +70,11 @@ def load(source: str | Path | None = None) -> pd.DataFrame:
 def _demo(source: str) -> pd.DataFrame:
     from crnnlib.corpora import demo
 
-    settings = re.findall(r"-(seed|producer_effect)(\d+(?:\.\d+)?)", source)
-    if "demo" + "".join(f"-{key}{value}" for key, value in settings) != source:
+    found = re.findall(r"-(seed|producer_effect)(\d+(?:\.\d+)?)", source)
+    if "demo" + "".join(f"-{key}{value}" for key, value in found) != source:
         raise ParameterError(f"source={source!r}: expected demo, or e.g. demo-seed1-producer_effect0.5")
-    return demo.make(**{key: float(value) if key != "seed" else int(float(value)) for key, value in settings})
+    settings: dict = {key: float(value) if "." in value else int(value) for key, value in found}
+    return demo.make(**settings)
 
 
 def _from_folder(path: Path) -> pd.DataFrame:

@@ -6,6 +6,7 @@ members come by exact name as streams, nothing is written here, and sizes beyond
 
 import contextlib
 import fcntl
+import io
 import os
 import shutil
 import subprocess
@@ -206,17 +207,19 @@ def _check(package: str, name: str, size: int, most: int) -> None:
         raise DataError(f"{package}: {name} claims {size} bytes; expected at most {most}; nothing of it was written")
 
 
-class _Capped:
+class _Capped(io.RawIOBase):
     """A stream that refuses to go on for ever, however far a small package inflates."""
 
     def __init__(self, stream: IO[bytes], name: str):
-        self.stream, self.name, self.left = stream, name, MAX_PACKAGE
+        self.stream, self.package, self.left = stream, name, MAX_PACKAGE
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         block = self.stream.read(size)
         self.left -= len(block)
         if self.left < 0:
-            raise DataError(f"{self.name}: unpacks to more than {MAX_PACKAGE} bytes; not taken for a package of music")
+            raise DataError(
+                f"{self.package}: unpacks to more than {MAX_PACKAGE} bytes; not taken for a package of music"
+            )
         return block
 
 

@@ -201,7 +201,7 @@ def summary(tracks: pd.DataFrame) -> pd.DataFrame:
     >>> summary(build([row], "example")).loc["A"].to_list()
     [1.0, 1.0, 1.5]
     """
-    counts = {"tracks": ("title", "size"), "albums": ("album", "nunique")}
+    counts: dict[str, tuple] = {"tracks": ("title", "size"), "albums": ("album", "nunique")}
     if "seconds" in tracks:
         counts["minutes"] = ("seconds", lambda seconds: seconds.sum() / 60)
     return tracks.groupby("artist").agg(**counts)
