@@ -13,7 +13,22 @@ __all__ = ["Event", "compose"]
 
 
 class Event(NamedTuple):
-    """One note or stroke: `layer` says what it is for, `sound` what plays it; `loud` is about 1.
+    """One note, or one stroke on a drum.
+
+    Parameters
+    ----------
+    layer : {"lead", "second", "chords", "bass", "pad", "drums"}
+        What it is for.
+    sound : str
+        What plays it: an instrument or a drum of `crnnlib.corpora.synth`.
+    step : float
+        When, in sixteenths from the start.
+    length : int
+        How long, in sixteenths; 0 for drums.
+    midi : int
+        Pitch; 0 for drums.
+    loud : float
+        About 1.
 
     Examples
     --------
@@ -21,7 +36,7 @@ class Event(NamedTuple):
     'flute'
     """
 
-    layer: str  # lead, second, chords, bass, pad or drums
+    layer: str
     sound: str
     step: float
     length: int
@@ -89,7 +104,8 @@ def compose(artist: dict, modes: dict, bars: int, turn: int, rng: np.random.Gene
                 yield Event("pad", band["pad"], here, steps, midi + 12 * (artist["register"] > 70), 1.0)
         if closing:
             yield Event("lead", band["lead"], here, steps, _near(tonic, melody.midi), 1.0)
-            yield Event("drums", "crash", here, 0, 0, 0.7)
+            if {"snare", "clap"} & part["drums"].keys():
+                yield Event("drums", "crash", here, 0, 0, 0.7)
             yield Event("drums", "kick", here, 0, 0, 1.0)
             continue
         for step, length, midi, third in melody.bar(part["motifs"][(0, 1, 0, 2)[turn_of_phrase]], tones, 2 * lifted):
@@ -153,8 +169,8 @@ def _strokes(drums, here, rng, fill):
                 yield Event("drums", name, here + step, 0, 0, (1.0 if mark == "x" else 0.45) * rng.uniform(0.85, 1.0))
     if fill:
         steps = len(next(iter(drums.values())))
+        name = next((name for name in ("snare", "brush", "rim") if name in drums), "tom")
         for step in sorted(rng.choice(4, 3, replace=False).tolist()):
-            name = "snare" if "snare" in drums else "tom"
             yield Event("drums", name, here + steps - 4 + step, 0, 0, rng.uniform(0.4, 0.7))
 
 
