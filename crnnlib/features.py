@@ -201,8 +201,7 @@ def _run(pending, paths, folder, settings, n_jobs, progress):
                 bar.update()
                 yield result
         except concurrent.futures.BrokenExecutor as error:
-            message = f"a worker was killed after {bar.n} of {len(pending)} tracks: out of memory?"
-            raise DataError(f"{message} Run it again to go on; n_jobs=1 needs least") from error
+            raise DataError("a worker was killed, for want of memory? Run it again to go on, or n_jobs=1") from error
 
 
 def _extract_one(track_id, path, target, settings, bank) -> tuple[str, str]:
