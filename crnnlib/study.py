@@ -316,7 +316,7 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
     """One row per recipe, split, level and clip length: mean and best of its trials, and an interval.
 
     Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. The 95 %
-    interval resamples the songs of all trials together (clips: song by song).
+    interval resamples the songs of all trials together, and at clip level whole songs, too.
 
     Parameters
     ----------
@@ -325,7 +325,7 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
     metric : str, default="f1_weighted"
         A key of `evaluation.scores`.
     intervals : bool, default=True
-        Also bootstrap the interval of the song level.
+        Also bootstrap the intervals.
 
     Returns
     -------
@@ -352,7 +352,7 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
             values = [evaluation.scores(one)[metric] for one in pooled]
             row = {"recipe": recipe, "split": split, "level": level, "clip_s": clip_s, "mean": np.mean(values),
                    "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
-            if intervals and level == "song":
+            if intervals:
                 row["low"], row["high"] = _interval(pooled, metric)
             rows.append(row)
     return pd.DataFrame(rows)

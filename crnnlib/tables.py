@@ -1,0 +1,188 @@
+"""Tables that a reader compares: trials picked and pooled, the paper's layout with own scores, paired differences.
+
+Conventions: a trial is a `training.Trial` (its `record`, `test_clips` and `songs` are used); a split is named by its
+kind, "song" or "album", whatever its folds; scores are shares in [0, 1]. Introduced in chapter 6, *Read the results*.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from crnnlib import evaluation, published, voting
+from crnnlib.errors import DataError, ParameterError
+from crnnlib.voting import Scores
+
+__all__ = ["beside_paper", "differences", "pick", "pooled"]
+
+NOT_RUN = "not run"
+
+
+def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> list:
+    """Keep the trials that agree with everything asked for.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        From `study.run`, `study.load` or `study.results`.
+    recipe : str, optional
+        Name of the recipe.
+    split : {"song", "album"}, optional
+        Kind of the split.
+    clip_s : float, optional
+        Clip length in seconds.
+    seed : int, optional
+        Number of the trial.
+
+    Returns
+    -------
+    list of Trial
+        In their order; empty where nothing agrees.
+
+    Examples
+    --------
+    >>> pick([], recipe="paper", clip_s=3.0)
+    []
+    """
+    wanted = {"recipe": recipe, "split": split, "clip_s": clip_s, "seed": seed}
+
+    def agrees(trial) -> bool:
+        record = trial.record
+        kind = record["split"]["name"].split("-")[0]
+        own = {"recipe": record["recipe"]["name"], "split": kind, "clip_s": record["clip_s"], "seed": record["seed"]}
+        return all(value is None or own[key] == value for key, value in wanted.items())
+
+    return [trial for trial in trials if agrees(trial)]
+
+
+def pooled(trials: Iterable, level: str = "song") -> Scores:
+    """The decisions of several folds or trials as one set of scores.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        With the same classes.
+    level : {"song", "clip"}
+        Songs by the recipe's own vote, or clips.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    DataError
+        If there are no trials, or their classes differ.
+    ParameterError
+        If `level` is neither.
+
+    Examples
+    --------
+    >>> pooled([])
+    Traceback (most recent call last):
+        ...
+    crnnlib.errors.DataError: no scores to pool: expected at least one fold or trial
+    """
+    if level not in ("song", "clip"):
+        raise ParameterError(f"level={level!r}: expected 'song' or 'clip'")
+    return voting.pool([trial.songs if level == "song" else trial.test_clips for trial in trials])
+
+
+def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
+    """One's own scores under the paper's, clip length by clip length.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        From `study.summary`, of one recipe.
+    level : {"song", "clip"}
+        Whose scores.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text. Rows are split and what is told (mean and best of the paper's trials, then mean, best, 95 % interval,
+        number of trials and of what each tested), columns are the clip lengths of both; "not run" where there is none.
+
+    Raises
+    ------
+    ParameterError
+        If `summary` holds several recipes, or `level` is neither.
+
+    Examples
+    --------
+    >>> row = {"recipe": "paper", "split": "song", "level": "song", "clip_s": 3.0, "mean": 0.9, "best": 0.91,
+    ...        "low": 0.8, "high": 0.95, "trials": 3, "n": 140}
+    >>> beside_paper(pd.DataFrame([row])).loc[("song split", "here: 95 % interval"), ["1 s", "3 s"]].tolist()
+    ['not run', '0.800 to 0.950']
+    """
+    if level not in ("song", "clip"):
+        raise ParameterError(f"level={level!r}: expected 'song' or 'clip'")
+    if not summary.empty and summary["recipe"].nunique() > 1:
+        raise ParameterError(f"{summary['recipe'].nunique()} recipes in one table: expected one")
+    paper = {key[1:]: row for key, row in published.cells().iterrows() if key[0] == level}
+    rows = summary[summary["level"] == level].to_dict("records") if not summary.empty else []
+    ours = {(row["split"], row["clip_s"]): row for row in rows}
+    lengths = sorted({float(clip_s) for _, clip_s in (*paper, *ours)})
+    things = "songs" if level == "song" else "clips"
+    told = {
+        "paper: mean": (paper, lambda row: f"{row['mean']:.3f}"),
+        "paper: best": (paper, lambda row: f"{row['best']:.3f}"),
+        "here: mean": (ours, lambda row: f"{row['mean']:.3f}"),
+        "here: best": (ours, lambda row: f"{row['best']:.3f}"),
+        "here: 95 % interval": (ours, lambda row: f"{row['low']:.3f} to {row['high']:.3f}"),
+        f"here: trials × {things}": (ours, lambda row: f"{row['trials']} × {row['n']}"),
+    }
+    body = {
+        (f"{split} split", what): [say(of[split, s]) if (split, s) in of else NOT_RUN for s in lengths]
+        for split in ("song", "album")
+        for what, (of, say) in told.items()
+    }
+    return pd.DataFrame.from_dict(body, orient="index", columns=[f"{s:g} s" for s in lengths]).set_axis(
+        pd.MultiIndex.from_tuples(body, names=["split", "weighted F1"])
+    )
+
+
+def differences(
+    pairs: Mapping[str, tuple[Scores, Scores]], metric: str = "f1_weighted", n_boot: int = 2000
+) -> pd.DataFrame:
+    """Paired comparisons in one table, their p values corrected together.
+
+    Parameters
+    ----------
+    pairs : mapping from label to (Scores, Scores)
+        Two settings tested on the same songs; the second is taken from the first.
+    metric : str
+        A key of `evaluation.scores`.
+    n_boot : int
+        Resamples of the songs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by label: the two scores `a` and `b`, their `difference` with `low` and `high` of its 95 % interval,
+        `p_bootstrap`, `p_mcnemar` (accuracy; NaN where a song was tested more than once), `p`, which is Holm's
+        correction of `p_bootstrap` over the table, and `n` songs.
+
+    Raises
+    ------
+    DataError
+        If there are no pairs, or the songs of a pair differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> right = Scores(np.eye(2)[[0, 1] * 10], [0, 1] * 10, range(20), ("a", "z"), level="song")
+    >>> blind = Scores(np.eye(2)[[0] * 20], [0, 1] * 10, range(20), ("a", "z"), level="song")
+    >>> differences({"listens - does not": (right, blind)}, "accuracy")["difference"].tolist()
+    [0.5]
+    """
+    if not pairs:
+        raise DataError("no pairs to compare: expected two settings that were tested on the same songs")
+    rows = {}
+    for label, (a, b) in pairs.items():
+        found = evaluation.compare(a, b, metric, n_boot)
+        ends = {"a": evaluation.scores(a)[metric], "b": evaluation.scores(b)[metric]}
+        rows[label] = ends | found
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("a - b")
+    table["p"] = evaluation.holm(table["p_bootstrap"])
+    return table[["a", "b", "difference", "low", "high", "p_bootstrap", "p_mcnemar", "p", "n"]]
