@@ -162,7 +162,7 @@ def test_confusion_shows_shares_and_hovers_counts():
 
 def test_menus_of_curves_hold_all_four():
     menu = results()["curves"].layout.updatemenus[0]
-    assert [button.label for button in menu.buttons][0] == "validation accuracy (clips)"
+    assert menu.buttons[0].label == "validation accuracy (clips)"
     assert menu.buttons[1].args[0] == {"y": [[1.0]]}
 
 
@@ -232,7 +232,7 @@ def test_a_large_map_is_thinned_the_same_way_each_time(points):
 def test_three_views_of_two_thousand_points_stay_below_two_megabytes(points):
     many = pd.concat([points] * 22).assign(title="A title of quite usual length", album="An album's name")
     many = many.assign(**{f"tsne_{axis}": np.random.default_rng(0).normal(size=len(many)) for axis in "xy"})
-    figure = figures.embedding_map({name: many for name in ("1 s", "3 s", "10 s")}, max_points=2000)
+    figure = figures.embedding_map(dict.fromkeys(("1 s", "3 s", "10 s"), many), max_points=2000)
     assert len(figures.embed(figure, "A claim.", "What is seen.", "demo").site()) < 1.8e6
 
 
@@ -373,5 +373,5 @@ def test_a_song_that_is_gone_is_an_error(home, tracks, tmp_path):
     with pytest.raises(DataError, match=r"gone\.mp3: missing"):
         figures.player(gone, progress=False)
     shutil.copyfile(page.ASSETS[0], tmp_path / "gone.mp3")
-    with pytest.raises(DataError, match="no audio that can be decoded"):
+    with pytest.raises(DataError, match="no audio"):
         figures.player(gone, progress=False)

@@ -2,22 +2,28 @@
 
 - Pages with a figure or a player get plotly.js and ``figures.js``, once, from ``_static/figures``.
 - The sound that a page plays is copied from the cache into ``_static/audio``.
-- What a notebook's output holds for JupyterLab alone is dropped; a page of 2 MB or more is a warning, hence an error.
+- What a notebook's output holds for JupyterLab alone is dropped; a page of 2 MB or more is an error.
 """
 
 import re
 import shutil
 from pathlib import Path
 
-from crnnlib.figures import audio, page
 from plotly.offline import get_plotlyjs
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
+
+from crnnlib.figures import audio, page
 
 LOG = logging.getLogger(__name__)
 MOST_BYTES = 2_000_000
-LAB_ONLY = re.compile(r"<!--lab-->.*?<!--/lab-->", re.DOTALL)
+LAB_ONLY = re.compile(
+    r'<div class="output text_html">\s*<!--lab-->.*?<!--/lab-->\s*</div>|<!--lab-->.*?<!--/lab-->', re.DOTALL
+)
 SOUND = re.compile(r'data-files="([^"]*)"')
 FOLDER = "figures"
+# From file:// a browser may not read the pages that were found, and says so in the console.
+NO_SUMMARY_FROM_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
 
 
 def copy_scripts(app):
@@ -34,6 +40,10 @@ def copy_scripts(app):
 def prepare_page(app, pagename, templatename, context, doctree):
     """Give a page the scripts and the sound that its figures need, and no more."""
     body = context["body"] = LAB_ONLY.sub("", context.get("body", ""))
+    # Docutils calls the bibliography a list, but not its entries items of one.
+    body = context["body"] = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    if pagename == "search":
+        app.add_js_file(None, body=NO_SUMMARY_FROM_DISK, priority=900)
     if 'class="crnn-' not in body:
         return
     app.add_css_file(f"{FOLDER}/figures.css")
@@ -54,10 +64,13 @@ def copy_sound(app, name, pagename):
 
 
 def weigh_pages(app, exception):
-    """Warn of pages that are slow to open."""
-    for path in sorted(Path(app.outdir).rglob("*.html")) if exception is None and app.builder.format == "html" else ():
-        if path.stat().st_size >= MOST_BYTES:
-            LOG.warning("%s: %.1f MB, expected less than 2", path.relative_to(app.outdir), path.stat().st_size / 1e6)
+    """Refuse pages that are slow to open."""
+    if exception is not None or app.builder.format != "html":
+        return
+    sizes = {path.relative_to(app.outdir): path.stat().st_size for path in sorted(Path(app.outdir).rglob("*.html"))}
+    heavy = [f"{path} has {size / 1e6:.1f} MB" for path, size in sizes.items() if size >= MOST_BYTES]
+    if heavy:
+        raise ExtensionError(f"{', '.join(heavy)}: expected less than {MOST_BYTES / 1e6:.0f}; draw fewer points")
 
 
 def setup(app):

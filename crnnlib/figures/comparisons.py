@@ -89,7 +89,10 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
         x=rows["score"].to_numpy(float),
         y=[theme.text(label) for label in rows.index],
         orientation="h",
-        marker_color=[theme.GREY if label == baseline else theme.PALETTE[2] for label in rows.index],
+        marker={
+            "color": [theme.GREY if label == baseline else theme.PALETTE[2] for label in rows.index],
+            "opacity": 0.55,
+        },
         error_x=error_bars(rows, "score"),
         customdata=rows[["low", "high"]].to_numpy(np.float32),
         hovertemplate="<b>%{y}</b><br>%{x:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",

@@ -160,6 +160,7 @@ def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: 
             col=i % columns + 1,
         )
     figure.update_layout(coloraxis={"colorscale": "Magma", "colorbar": {"title": "dB", "thickness": 10}})
+    figure.update_annotations(font_size=12)
     figure.update_xaxes(showgrid=False, nticks=4, range=[0, seconds])
     figure.update_yaxes(showgrid=False, nticks=3, range=[-0.5, max(np.shape(mel)[1] for mel in panels.values()) - 0.5])
     return figure

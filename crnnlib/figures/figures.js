@@ -190,7 +190,7 @@
     layout.font = { ...layout.font, size: 11 };
     if (layout.showlegend === false || traces < 2) return;
     const rows = Math.ceil(traces / 2);
-    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 } };
+    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, entrywidth: 0.48, entrywidthmode: "fraction" };
     layout.height += Math.min(rows, 14) * 19;
     layout.margin.b += Math.min(rows, 14) * 19;
   };

@@ -36,7 +36,7 @@ def require(rows: pd.DataFrame, *columns: str) -> None:
         raise ParameterError(f"table without {', '.join(missing)}: expected columns {', '.join(columns)}")
 
 
-def error_bars(rows: pd.DataFrame, centre: str) -> dict | None:
+def error_bars(rows: pd.DataFrame, centre: str, colour: str = theme.GREY) -> dict | None:
     """Whiskers from `low` to `high`.
 
     Parameters
@@ -45,6 +45,8 @@ def error_bars(rows: pd.DataFrame, centre: str) -> dict | None:
         With or without `low` and `high`.
     centre : str
         Column of the values that the interval is around.
+    colour : str
+        Of the whiskers.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def error_bars(rows: pd.DataFrame, centre: str) -> dict | None:
     if not {"low", "high"} <= set(rows):
         return None
     up, down = (rows["high"] - rows[centre]).to_numpy(float), (rows[centre] - rows["low"]).to_numpy(float)
-    return {"array": up.round(6), "arrayminus": down.round(6), "thickness": 1.5, "width": 4}
+    return {"array": up.round(6), "arrayminus": down.round(6), "thickness": 1.5, "width": 4, "color": colour}
 
 
 def dots(x: pd.Series, rows: pd.DataFrame, metric: str, name: str, colour: str) -> go.Scatter:
@@ -88,7 +90,7 @@ def dots(x: pd.Series, rows: pd.DataFrame, metric: str, name: str, colour: str) 
     return go.Scatter(
         x=x.to_numpy(float),
         y=rows[metric].to_numpy(float),
-        error_y=error_bars(rows, metric),
+        error_y=error_bars(rows, metric, colour),
         mode="markers",
         name=theme.text(name),
         marker={"color": colour, "size": 7, "opacity": 0.8},

@@ -1,0 +1,249 @@
+"""The built book in a real browser: it is whole, stays at home, and its figures can be seen, switched and heard.
+
+Run after `make book`. ``$CRNNLIB_BOOK`` names another site than ``_build/html``.
+"""
+
+import functools
+import html.parser
+import http.server
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.book
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = Path(os.environ.get("CRNNLIB_BOOK", ROOT / "_build" / "html")).resolve()
+TOC = yaml.safe_load((Path(os.environ.get("CRNNLIB_BOOK_TOC", ROOT / "_toc.yml"))).read_text("utf-8"))
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+LOOKS = [(width, mode) for width in (1300, 390) for mode in ("light", "dark")]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Folder of the site; without it these tests fail."""
+    if not (SITE / "index.html").is_file():
+        pytest.fail(f"no book in {SITE}: run `make book` first")
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Serve the site over http."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    assert chromium, "no browser: apt-get install chromium"
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+
+
+@pytest.fixture
+def visit(browser):
+    """Open pages, and fail at the end if one complained or asked for anything outside."""
+    contexts, complaints = [], []
+
+    def opened(url, width=1300, mode="light"):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
+        contexts.append(context)
+        page = context.new_page()
+        home = url.split("/book/")[0].split("/notebooks/")[0].split("/search")[0]
+        page.on("console", lambda m: complaints.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("requestfailed", lambda r: complaints.append(f"failed: {r.url}") if "blob:" not in r.url else None)
+        page.on("request", lambda r: complaints.append(f"outside: {r.url}") if not at_home(r.url, home) else None)
+        page.goto(url, wait_until="load")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def at_home(url, home):
+    return url.startswith((home, "data:", "blob:"))
+
+
+def draw_all(page):
+    """Scroll to each figure until it is drawn."""
+    figures = page.locator(".crnn-figure")
+    for i in range(figures.count()):
+        figures.nth(i).scroll_into_view_if_needed()
+        figures.nth(i).locator("xpath=self::*[@data-drawn]").wait_for(state="attached", timeout=60_000)
+    return figures.all()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("width", "mode"), LOOKS)
+def test_a_page_opens_without_complaint_and_draws_its_figures(visit, address, name, width, mode):
+    page = visit(f"{address}/{name}.html", width, mode)
+    assert page.locator("html").get_attribute("data-theme") == mode
+    for figure in draw_all(page):
+        traces = figure.evaluate("f => f.querySelector('.crnn-plot').data.length")
+        assert traces == int(figure.get_attribute("data-traces"))
+        assert figure.locator(".main-svg").first.bounding_box()["width"] > 200
+        assert figure.locator("svg[role=img]").first.get_attribute("aria-label")
+        assert figure.locator("figcaption").inner_text().strip()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+    assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_from_disk(visit, site, name):
+    draw_all(visit((site / f"{name}.html").as_uri()))
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("width", "mode"), [(1300, "light"), (390, "dark")])
+def test_nothing_serious_stands_in_the_way_of_assistive_technology(visit, address, name, width, mode):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(f"{address}/{name}.html", width, mode)
+    draw_all(page)
+    # Without preload, axe asks for no style sheet by a wrong address.
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    serious = {v["id"]: [n["html"][:200] for n in v["nodes"]] for v in found if v["impact"] in ("serious", "critical")}
+    assert not serious
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_menus_change_the_picture(visit, address, name):
+    page = visit(f"{address}/{name}.html")
+    shown = (
+        "p => JSON.stringify(p._fullData.map(t => [t.visible, t.marker?.color, [...(t.x || [])], [...(t.y || [])]]))"
+    )
+    for figure in draw_all(page):
+        plot = figure.locator(".crnn-plot")
+        for menu in figure.locator(".crnn-menus select").all():
+            before = plot.evaluate(shown)
+            menu.select_option(index=1)
+            page.wait_for_timeout(300)
+            assert plot.evaluate(shown) != before
+
+
+def point_of(plot):
+    """Where on the screen a point of the figure lies, and the seconds at which its clip starts."""
+    return plot.evaluate(
+        """plot => {
+            const trace = plot._fullData.find(t => t.visible === true && t.customdata);
+            const {_offset: left} = plot._fullLayout.xaxis, {_offset: top} = plot._fullLayout.yaxis;
+            const box = plot.getBoundingClientRect();
+            const heat = trace.type === "heatmap";
+            const facts = heat ? trace.customdata[0][1] : trace.customdata[0];
+            const x = plot._fullLayout.xaxis.d2p(heat ? trace.x[1] : trace.x[0]);
+            const y = plot._fullLayout.yaxis.d2p(heat ? trace.y[0] : trace.y[0]);
+            return {x: box.x + left + x, y: box.y + top + y, start: facts[1]};
+        }"""
+    )
+
+
+@pytest.mark.parametrize("way", ["http", "file"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_click_on_a_point_is_heard(visit, address, site, name, way):
+    if 'class="crnn-player"' not in (site / f"{name}.html").read_text("utf-8"):
+        return
+    page = visit(f"{address}/{name}.html" if way == "http" else (site / f"{name}.html").as_uri())
+    for figure in draw_all(page):
+        audio = figure.locator("audio")
+        if not audio.count():
+            continue
+        plot = figure.locator(".crnn-plot")
+        plot.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        point = point_of(plot)
+        page.mouse.move(point["x"] - 1, point["y"])
+        page.mouse.move(point["x"], point["y"])
+        page.wait_for_timeout(300)
+        page.mouse.click(point["x"], point["y"])
+        page.wait_for_function("a => !a.paused && a.currentTime > 0", arg=audio.element_handle(), timeout=20_000)
+        first = audio.evaluate("a => a.currentTime")
+        page.wait_for_function("([a, t]) => a.currentTime > t", arg=[audio.element_handle(), first], timeout=20_000)
+        assert first >= point["start"] - 0.1 or way == "file"
+        told = figure.locator("canvas[role=img]").get_attribute("aria-label")
+        assert told.startswith("Log-mel spectrogram of ")
+        painted = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
+        assert way == "file" or figure.locator("canvas.crnn-spectrogram").evaluate(painted)
+
+
+def test_figures_follow_the_mode_of_the_page(visit, address, site):
+    drawn = [name for name in PAGES if 'class="crnn-figure"' in (site / f"{name}.html").read_text("utf-8")]
+    page = visit(f"{address}/{drawn[0]}.html")
+    draw_all(page)
+    ink = "document.querySelector('.crnn-plot')._fullLayout.font.color"
+    light = page.evaluate(ink)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function(f"{ink} !== '{light}'")
+
+
+@pytest.mark.parametrize("way", ["http", "file"])
+def test_search_finds_the_producer_effect(visit, address, site, way):
+    page = visit((address if way == "http" else site.as_uri()) + "/search.html?q=producer+effect")
+    page.locator("#search-results li a").first.wait_for(timeout=20_000)
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("notebooks/")])
+def test_a_notebook_can_be_downloaded_without_outputs(visit, address, site, name):
+    page = visit(f"{address}/{name}.html")
+    link = page.locator('a[href$=".ipynb"]').first.get_attribute("href")
+    notebook = json.loads((site / name).parent.joinpath(unquote(link)).resolve().read_text("utf-8"))
+    assert [cell for cell in notebook["cells"] if cell.get("outputs")] == []
+
+
+class References(html.parser.HTMLParser):
+    """What a page points to, and the ids that it has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.targets, self.ids = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids |= {attributes[key] for key in ("id", "name") if attributes.get(key)}
+        self.targets += [attributes[key] for key in ("href", "src") if attributes.get(key)]
+
+
+def test_links_within_the_book_lead_somewhere(site):
+    pages = {path: References(path.read_text("utf-8")) for path in site.rglob("*.html") if "_static" not in path.parts}
+    broken = []
+    for path, found in pages.items():
+        for target in found.targets:
+            address, anchor = urldefrag(target)
+            if urlsplit(address).scheme:
+                continue
+            there = (path.parent / unquote(urlsplit(address).path)).resolve() if address else path
+            known = pages[there].ids | {"", "top"} if there in pages else {anchor}
+            if not there.exists() or unquote(anchor) not in known:
+                broken.append(f"{path.relative_to(site)}: {target}")
+    assert not broken
+
+
+def test_pages_are_light_and_plotly_is_there_once(site):
+    heavy = {str(path.relative_to(site)): path.stat().st_size for path in site.rglob("*.html")}
+    assert {name: size for name, size in heavy.items() if size >= 2_000_000} == {}
+    assert len(list(site.rglob("plotly*.js"))) == 1
+    for name in PAGES:
+        text = (site / f"{name}.html").read_text("utf-8")
+        assert ("plotly.min.js" in text) == ('class="crnn-' in text), name
