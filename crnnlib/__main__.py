@@ -61,11 +61,17 @@ def _extract(options):
 
 
 def _study(options):
+    import dataclasses
+
     from crnnlib import study
     from crnnlib.training import RECIPES
 
+    recipe = RECIPES[options.recipe]
+    if options.max_epochs is not None:
+        name = f"{recipe.name}-{options.max_epochs}-epochs"
+        recipe = dataclasses.replace(recipe, name=name, max_epochs=options.max_epochs)
+    grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [recipe])
     tracks, store = _prepared(options)
-    grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [RECIPES[options.recipe]])
     if "album" in options.splits:
         left = study.several_albums(tracks, options.label)[options.label].nunique()
         print(
@@ -201,6 +207,7 @@ def _parser():
     one.add_argument("--recipe", choices=["paper", "beyond"], default="paper")
     one.add_argument("--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds")
     one.add_argument("--splits", nargs="+", choices=["song", "album"], default=["song"])
+    one.add_argument("--max-epochs", type=int, help="stop after so many (default: as the recipe says)")
     one.add_argument("--trials", type=int, default=3, help="trials of each cell")
     one.add_argument("--folds", type=int, help="split each trial into folds, so that every song is tested")
     one.add_argument("--label", default="artist", help="column of the track table to predict")

@@ -336,7 +336,7 @@ class _Run:
     @property
     def finished(self) -> bool:
         done = len(self.history)
-        return done >= self.recipe.max_epochs or (done and done - self.best_epoch > self.recipe.patience)
+        return done >= self.recipe.max_epochs or (done and done - self.best_epoch >= self.recipe.patience)
 
     def step(self) -> dict:
         """Train and judge one epoch, and write the state."""
@@ -348,16 +348,13 @@ class _Run:
         fitted = self.trainer.fit(order, verbose=0, shuffle=False).history
         if self.recipe.batch_norm == "mended":
             models.recalibrate(self.statistics, self._calibration())
-        batches = Batches(self.validation, _batch(self.clips.n_frames, 64))
-        probabilities = self.judge.predict(batches, verbose=0)[1]
-        truth = self.validation.clip_labels
-        likelihood = probabilities[np.arange(len(truth)), truth]
+        val_loss, val_accuracy = self._judge()
         epoch = {
             "epoch": number + 1,
             "loss": float(fitted["loss"][0]),
             "accuracy": float(fitted["accuracy"][0]),
-            "val_loss": float(-np.log(np.maximum(likelihood, 1e-7)).mean()),
-            "val_accuracy": float((probabilities.argmax(-1) == truth).mean()),
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
             "seconds": round(time.perf_counter() - began, 3),
         }
         if not np.isfinite(epoch["loss"]):
@@ -370,6 +367,14 @@ class _Run:
 
     def restore_best(self) -> None:
         self.model.set_weights(self.best)
+
+    def _judge(self) -> tuple[float, float]:
+        """Loss (cross-entropy) and accuracy over the validation clips."""
+        batches = Batches(self.validation, _batch(self.clips.n_frames, 64))
+        probabilities = self.judge.predict(batches, verbose=0)[1]
+        truth = self.validation.clip_labels
+        likelihood = probabilities[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(likelihood, 1e-7)).mean()), float((probabilities.argmax(-1) == truth).mean())
 
     def _fit_input(self) -> None:
         """Set the input normalisation to mean and variance per band over the training clips."""
