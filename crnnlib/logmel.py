@@ -145,7 +145,7 @@ def log_mel(y: np.ndarray, settings: LogMel = LogMel(), bank: scipy.sparse.csr_a
         Mono signal at ``settings.sr``, at least `n_fft` samples.
     settings : LogMel
         The transform.
-    bank : scipy.sparse.csr_array, shape (1 + n_fft // 2, n_mels), optional
+    bank : scipy.sparse.csr_array, shape (n_mels, 1 + n_fft // 2), optional
         ``filterbank(settings)``, where it should not be computed here.
 
     Returns
@@ -188,7 +188,7 @@ def log_mel(y: np.ndarray, settings: LogMel = LogMel(), bank: scipy.sparse.csr_a
         samples = y[start:stop] if within else y[last - np.abs(last - np.abs(np.arange(start, stop)))]
         frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[::hop]
         spectrum = scipy.fft.rfft(frames * window, overwrite_x=True)
-        block[:] = np.abs(spectrum) ** 2 @ bank
+        block[:] = (bank @ (np.abs(spectrum) ** 2).T).T
     np.log10(np.maximum(mel, 1e-10, out=mel), out=mel)
     mel *= 10
     return np.maximum(mel, mel.max() - settings.top_db, out=mel)
@@ -205,16 +205,16 @@ def filterbank(settings: LogMel = LogMel()) -> scipy.sparse.csr_array:
 
     Returns
     -------
-    scipy.sparse.csr_array, shape (1 + n_fft // 2, n_mels), float32
+    scipy.sparse.csr_array, shape (n_mels, 1 + n_fft // 2), float32
 
     Examples
     --------
     >>> filterbank().shape
-    (1025, 128)
+    (128, 1025)
     """
     import librosa.filters
 
-    return scipy.sparse.csr_array(librosa.filters.mel(sr=settings.sr, n_fft=settings.n_fft, n_mels=settings.n_mels).T)
+    return scipy.sparse.csr_array(librosa.filters.mel(sr=settings.sr, n_fft=settings.n_fft, n_mels=settings.n_mels))
 
 
 def _read(path: Path, settings: LogMel) -> np.ndarray:
