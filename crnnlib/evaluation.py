@@ -1,7 +1,8 @@
 """How good: scores, classes, confusions and calibration of clips or songs; `intervals` says how sure.
 
 Conventions: F1 is scikit-learn's over the classes that occur as truth or as decision, a class never hit counting 0;
-`f1_weighted` weighs classes by their songs (the paper's), `f1_macro` equally. Introduced in notebook 06.
+`f1_weighted` weighs classes by their songs (the paper's), `f1_macro` equally. Introduced in
+chapter 6, *Read the results*.
 """
 
 import numpy as np

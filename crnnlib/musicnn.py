@@ -3,7 +3,8 @@
 musicnn (Pons & Serra 2019, ISC licence) gives three seconds of music 50 tags. Its package of 29 MB carries the weights
 as TensorFlow 1 checkpoints and pins old libraries, so it is fetched alone, its arrays are read, and the network is
 built anew in Keras. Input is time-major, ``(187, 96)``: ``log10(10000 S + 1)`` of a mel power spectrogram at 16 kHz
-(`n_fft=512`, `hop_length=256`, 96 bands), in float32 where the original rounds to float16. Introduced in notebook 07.
+(`n_fft=512`, `hop_length=256`, 96 bands), in float32 where the original rounds to float16. Introduced in chapter 8,
+*Go beyond the paper*.
 """
 
 import importlib.util
@@ -23,6 +24,8 @@ __all__ = ["embed", "fetch", "network", "patches"]
 SR = 16000
 N_FRAMES = 187
 _PIN = "musicnn==0.1.0 --hash=sha256:f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa\n"
+_FEATURES = ("max_pool", "mean_pool", "penultimate")
+_BATCH = 16
 _CHECKPOINT = "musicnn/MSD_musicnn"
 
 
@@ -83,6 +86,8 @@ def network(weights: Path | str | None = None):
     import keras
     from keras import layers
 
+    from crnnlib import device
+
     norms = (layers.BatchNormalization(name=f"batch_normalization_{i}".removesuffix("_0")) for i in range(11))
 
     def convolve(kind, i, filters, size, padding, x):
@@ -108,6 +113,7 @@ def network(weights: Path | str | None = None):
     tags = layers.Dense(50, activation="sigmoid", name="dense_1")(penultimate)
     outputs = {"max_pool": max_pool, "mean_pool": mean_pool, "penultimate": penultimate, "tags": tags}
     model = keras.Model(inputs, outputs, name="musicnn")
+    model.compile(jit_compile=device.jit())
     if weights is not None:
         _load(model, Path(weights))
     return model
@@ -163,8 +169,9 @@ def embed(model, y: np.ndarray) -> np.ndarray:
     """
     if y.ndim != 1 or not len(y):
         raise ParameterError(f"signal of shape {y.shape}: expected (samples,), mono at {SR} Hz")
-    out = model.predict(patches(y), batch_size=16, verbose=0)
-    each = np.concatenate([out["max_pool"], out["mean_pool"], out["penultimate"]], axis=1)
+    heard = patches(y)
+    parts = [model.predict_on_batch(heard[i : i + _BATCH]) for i in range(0, len(heard), _BATCH)]
+    each = np.concatenate([np.concatenate([out[name] for name in _FEATURES], axis=1) for out in parts])
     return np.concatenate([each.mean(0), each.std(0)]).astype(np.float32)
 
 

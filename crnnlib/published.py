@@ -2,7 +2,8 @@
 
 The authors' repository holds a CSV file per trial; `paper_results.csv` is their union. Tables are recomputed from it,
 the printed values stand beside them, and an erratum is whatever the two do not agree on. Scores are weighted F1 on
-artist20 unless a column says otherwise; the paper's "frame level" is the level of clips. Introduced in notebook 06.
+artist20 unless a column says otherwise; the paper's "frame level" is the level of clips. Introduced in chapter
+6, *Read the results*.
 """
 
 import importlib.resources
@@ -42,13 +43,13 @@ _REQUIREMENTS = (
 )
 
 _OTHERS = """citation,system,split,level,metric,low,high,n_trials,n_artists,corpus
-ellis2007classifying,Gaussian per artist on MFCC,album,song,accuracy,0.54,0.54,1,20,artist20
-ellis2007classifying,Gaussian per artist on MFCC and chroma,album,song,accuracy,0.57,0.57,1,20,artist20
-mandel2005song,SVM on song-level MFCC statistics,album,song,accuracy,0.687,0.687,1,18,uspop2002
-mandel2005song,SVM on song-level MFCC statistics,song,song,accuracy,0.839,0.839,1,18,uspop2002
-kuo2021positions,CRNN rerun,album,song,f1_weighted,0.55,0.58,3,20,artist20
-kuo2021positions,CRNN with a non-local block,album,song,f1_weighted,0.69,0.71,3,20,artist20
-kuo2021positions,CRNN with a fully generalised non-local block,album,song,f1_weighted,0.72,0.73,3,20,artist20
+ellis2007,Gaussian per artist on MFCC,album,song,accuracy,0.54,0.54,1,20,artist20
+ellis2007,Gaussian per artist on MFCC and chroma,album,song,accuracy,0.57,0.57,1,20,artist20
+mandel2005,SVM on song-level MFCC statistics,album,song,accuracy,0.687,0.687,1,18,uspop2002
+mandel2005,SVM on song-level MFCC statistics,song,song,accuracy,0.839,0.839,1,18,uspop2002
+kuo2021,CRNN rerun,album,song,f1_weighted,0.55,0.58,3,20,artist20
+kuo2021,CRNN with a non-local block,album,song,f1_weighted,0.69,0.71,3,20,artist20
+kuo2021,CRNN with a fully generalised non-local block,album,song,f1_weighted,0.72,0.73,3,20,artist20
 """
 
 
@@ -165,7 +166,7 @@ def other_results() -> pd.DataFrame:
     Examples
     --------
     >>> other_results().groupby("citation")["high"].max().to_dict()
-    {'ellis2007classifying': 0.57, 'kuo2021positions': 0.73, 'mandel2005song': 0.839}
+    {'ellis2007': 0.57, 'kuo2021': 0.73, 'mandel2005': 0.839}
     """
     header, *rows = (line.split(",") for line in _OTHERS.strip().splitlines())
     found = pd.DataFrame(rows, columns=header)

@@ -1,11 +1,11 @@
 """From clip scores to song decisions.
 
 Conventions: probabilities are `(n, n_classes)` in [0, 1], rows sum to 1; classes are numbered as in `Scores.classes`;
-a tie goes to the lowest class; songs come out sorted by `track_id`. Introduced in notebook 05.
+a tie goes to the lowest class; songs come out sorted by `track_id`. Introduced in chapter 6, *Read the results*.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -121,8 +121,8 @@ class Scores:
         """The given rows, by mask or by index."""
         rows = np.asarray(rows)
         start = None if self.start is None else self.start[rows]
-        fields = {name: getattr(self, name)[rows] for name in ("probabilities", "truth", "track_id", "predicted")}
-        return replace(self, start=start, **fields)
+        arrays = self.probabilities[rows], self.truth[rows], self.track_id[rows]
+        return Scores(*arrays, self.classes, start, self.level, self.predicted[rows])
 
 
 def majority_vote(clips: Scores, threshold: float = 0.5) -> Scores:
@@ -224,11 +224,16 @@ def pool(parts: Sequence[Scores]) -> Scores:
     kinds = {(part.level, part.classes) for part in parts}
     if len(kinds) > 1:
         raise DataError(f"{len(kinds)} kinds of level and classes: expected one to pool")
-    names = ["probabilities", "truth", "track_id", "predicted"]
-    fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    known = all(part.start is not None for part in parts)
-    start = np.concatenate([part.start for part in parts]) if known else None
-    return replace(parts[0], start=start, **fields)
+    starts = [part.start for part in parts if part.start is not None]
+    return Scores(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.track_id for part in parts]),
+        parts[0].classes,
+        np.concatenate(starts) if len(starts) == len(parts) else None,
+        parts[0].level,
+        np.concatenate([part.predicted for part in parts]),
+    )
 
 
 def vote_curve(

@@ -67,4 +67,4 @@ def test_other_results_are_ranges_of_scores_with_their_source():
     assert others["high"].between(0, 1).all()
     assert set(others["split"]) == {"song", "album"}
     assert np.issubdtype(others["n_artists"].dtype, np.integer)
-    assert set(others["citation"]) == {"ellis2007classifying", "mandel2005song", "kuo2021positions"}
+    assert set(others["citation"]) == {"ellis2007", "mandel2005", "kuo2021"}

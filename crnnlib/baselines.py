@@ -1,0 +1,243 @@
+"""What a network has to beat: classifiers of whole songs on hand-made statistics, and a frozen pretrained tagger.
+
+`gaussian` and `gaussian+chroma` follow Ellis (2007), `svm` follows Mandel & Ellis (2005), `logistic` is the plainest
+learner on such statistics, `musicnn` the same learner on a pretrained tagger's features. MFCCs are the cosine
+transform of the stored log-mel, and audio is cut as the store's was, so all hear what the network hears. Nothing here
+is tuned: training and validation songs both serve to learn. Introduced in chapter 8, *Go beyond the paper*.
+"""
+
+import numpy as np
+import pandas as pd
+import scipy.fft
+import scipy.special
+from tqdm.auto import tqdm
+
+from crnnlib import features, files
+from crnnlib.errors import ParameterError
+from crnnlib.voting import Scores
+
+__all__ = ["NAMES", "run", "song_statistics"]
+
+NAMES = ("gaussian", "gaussian+chroma", "svm", "logistic", "musicnn")
+_N_MFCC, _N_CHROMA = 20, 12
+
+
+def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", progress: bool = True) -> Scores:
+    """Train a baseline on a split and test it.
+
+    Parameters
+    ----------
+    name : {"gaussian", "gaussian+chroma", "svm", "logistic", "musicnn"}
+        Which.
+    tracks : pandas.DataFrame
+        Track table; audio is read for chroma and musicnn only.
+    store : features.Store
+        Log-mel spectrograms of the tracks.
+    split : splits.Split
+        Training and validation songs to learn from, test songs to judge.
+    label : str
+        Column of the class.
+    progress : bool
+        Show a progress bar while statistics are computed.
+
+    Returns
+    -------
+    Scores
+        Song level, sorted by track_id. Probabilities of the Gaussians and the SVM are softmaxes of log-likelihoods per
+        frame and of decision values: they rank classes, but are not calibrated.
+
+    Raises
+    ------
+    ParameterError
+        If the name or the label is unknown.
+
+    Notes
+    -----
+    The SVM has an RBF kernel on standardised MFCC means and covariances, which is the paper's Mahalanobis distance with
+    a diagonal; its other kernel, the divergence of two Gaussians, is left out. Logistic regression takes mean,
+    deviation and deviation of the deltas, 60 numbers: 190 covariances more are too many for a few songs per class.
+    Chroma is per frame, not per beat.
+
+    References
+    ----------
+    Ellis, "Classifying music audio with timbral and chroma features", ISMIR 2007.
+    Mandel & Ellis, "Song-level features and support vector machines for music classification", ISMIR 2005.
+    Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging", ISMIR 2019.
+
+    Examples
+    --------
+    >>> songs = run("logistic", tracks, store, split)            # doctest: +SKIP
+    """
+    if name not in NAMES:
+        raise ParameterError(f"name={name!r}: expected one of {', '.join(NAMES)}")
+    if label not in tracks:
+        raise ParameterError(f"label={label!r}: expected a column of the track table: {', '.join(tracks.columns)}")
+    learn, test = sorted(split.train + split.validation), sorted(split.test)
+    tracks = tracks.loc[learn + test]
+    classes = tuple(sorted(set(tracks[label])))
+    truth = np.array([classes.index(value) for value in tracks[label]])
+    known, n_classes = truth[: len(learn)], len(classes)
+
+    def table(kind: str) -> np.ndarray:
+        return song_statistics(tracks, store, kind, progress)
+
+    if name.startswith("gaussian"):
+        evidence = _gaussians(_moments(table("mfcc"), _N_MFCC), known, n_classes)
+        if name == "gaussian+chroma":
+            chroma = _to_one_key(_moments(table("chroma"), _N_CHROMA), len(learn))
+            evidence += _gaussians(chroma, known, n_classes)
+        probabilities = scipy.special.softmax(evidence, axis=1)
+    else:
+        probabilities = _scikit(name, table("musicnn" if name == "musicnn" else "mfcc"), known, n_classes)
+    return Scores(probabilities, truth[len(learn) :], np.array(test), classes, level="song")
+
+
+def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: bool = True) -> np.ndarray:
+    """Describe each song by one vector; cached by the content of the song.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        Track table.
+    store : features.Store
+        Log-mel spectrograms of these tracks; its settings say which part of the audio is meant.
+    kind : {"mfcc", "chroma", "musicnn"}
+        ``mfcc``: number of frames, mean (20) and covariance (20 x 20) of the MFCCs, deviation of their deltas (20);
+        ``chroma``: number of frames, mean (12) and covariance (12 x 12); ``musicnn``: `musicnn.embed`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    numpy.ndarray, shape (songs, 441, 157 or 3412), float32
+        In the order of the table.
+
+    Raises
+    ------
+    ParameterError
+        If `kind` is unknown.
+
+    Examples
+    --------
+    >>> song_statistics(tracks, store).shape                     # doctest: +SKIP
+    (60, 441)
+    """
+    makers = {"mfcc": _mfcc, "chroma": _chroma, "musicnn": _musicnn}
+    if kind not in makers:
+        raise ParameterError(f"kind={kind!r}: expected one of {', '.join(makers)}")
+    folder = files.home() / "statistics" / kind
+    files.sweep(folder)
+    paths = {track: folder / f"{store.digest(track)}.npy" for track in tracks.index}
+    missing = [track for track, path in paths.items() if not path.exists()]
+    make = makers[kind](tracks, store) if missing else None
+    for track in tqdm(missing, desc=kind, unit="track", disable=not (progress and missing)):
+        with files.atomic(paths[track]) as temporary:
+            np.save(temporary, make(track).astype(np.float32), allow_pickle=False)
+    return np.stack([np.load(path, allow_pickle=False) for path in paths.values()])
+
+
+def _mfcc(tracks, store):
+    import librosa
+
+    def make(track):
+        log_mel = np.asarray(store[track], np.float64)
+        mfcc = scipy.fft.dct(log_mel, norm="ortho")[:, :_N_MFCC]
+        deltas = librosa.feature.delta(mfcc, axis=0, mode="nearest")
+        return np.concatenate([_flat_moments(mfcc), deltas.std(0)])
+
+    return make
+
+
+def _chroma(tracks, store):
+    import librosa
+
+    def make(track):
+        y = features.load_audio(tracks.loc[track, "path"], store.settings)
+        return _flat_moments(librosa.feature.chroma_stft(y=y, sr=store.settings.sr, n_fft=4096, hop_length=2048).T)
+
+    return make
+
+
+def _musicnn(tracks, store):
+    from crnnlib import musicnn
+
+    network = musicnn.network(musicnn.fetch())
+    settings = features.LogMel(sr=musicnn.SR, max_s=store.settings.max_s)
+    return lambda track: musicnn.embed(network, features.load_audio(tracks.loc[track, "path"], settings))
+
+
+def _flat_moments(frames: np.ndarray) -> np.ndarray:
+    return np.concatenate([[len(frames)], frames.mean(0), np.cov(frames.T, bias=True).ravel()])
+
+
+def _moments(table: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take a table apart: frames per song (songs,), means (songs, d), covariances (songs, d, d)."""
+    table = table.astype(np.float64)
+    return table[:, 0], table[:, 1 : 1 + d], table[:, 1 + d : 1 + d + d * d].reshape(-1, d, d)
+
+
+def _pooled(n: np.ndarray, mean: np.ndarray, cov: np.ndarray):
+    """Mean and covariance over all frames of several songs; a small ridge, as a song may lack a pitch class."""
+    weights = n / n.sum()
+    centre = weights @ mean
+    second = np.einsum("s,sij->ij", weights, cov + mean[:, :, None] * mean[:, None, :]) - np.outer(centre, centre)
+    return centre, second + np.eye(len(centre)) * (1e-3 * np.trace(second) / len(centre) + 1e-9)
+
+
+def _log_likelihood(mean: np.ndarray, cov: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Mean log-likelihood of a song's frames under a Gaussian; exact, though only the song's moments are known."""
+    precision, off = np.linalg.inv(spread), mean - centre
+    distance = np.einsum("ij,sij->s", precision, cov) + np.einsum("si,ij,sj->s", off, precision, off)
+    return -0.5 * (distance + np.linalg.slogdet(2 * np.pi * spread)[1])
+
+
+def _gaussians(moments: tuple, known: np.ndarray, n_classes: int) -> np.ndarray:
+    """Evidence of the songs after the known ones, (songs, n_classes), from a full-covariance Gaussian per class."""
+    (n, mean, cov), first = moments, len(known)
+    own = [np.flatnonzero(known == i) for i in range(n_classes)]
+    models = [_pooled(n[rows], mean[rows], cov[rows]) if len(rows) else None for rows in own]
+    none = np.full(len(n) - first, -np.inf)
+    return np.stack([_log_likelihood(mean[first:], cov[first:], *m) if m else none for m in models], axis=1)
+
+
+def _to_one_key(moments: tuple, first: int, rounds: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transpose every song to where one Gaussian over the first ones likes it best, as Ellis does."""
+    n, mean, cov = moments
+    centre, spread = _pooled(n[:first], mean[:first], cov[:first])
+    turned = [(np.roll(mean, r, 1), np.roll(cov, (r, r), (1, 2))) for r in range(_N_CHROMA)]
+    means, covs = (np.stack(parts, axis=1) for parts in zip(*turned, strict=True))
+    songs, before = np.arange(len(n)), None
+    for _ in range(rounds):
+        keys = np.argmax([_log_likelihood(m, c, centre, spread) for m, c in turned], axis=0)
+        if np.array_equal(keys, before):
+            break
+        before = keys
+        centre, spread = _pooled(n[:first], means[songs, keys][:first], covs[songs, keys][:first])
+    return n, means[songs, keys], covs[songs, keys]
+
+
+def _scikit(name: str, table: np.ndarray, known: np.ndarray, n_classes: int) -> np.ndarray:
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    if name != "musicnn":
+        _, mean, cov = _moments(table, _N_MFCC)
+        spread = [cov[:, *np.triu_indices(_N_MFCC)]]
+        if name == "logistic":
+            spread = [np.sqrt(np.einsum("sii->si", cov)), table[:, -_N_MFCC:]]
+        table = np.concatenate([mean, *spread], axis=1)
+    # All principal components: the same optimum as without, ten times sooner where songs are fewer than features.
+    steps = [SVC(C=10.0)] if name == "svm" else [PCA(svd_solver="full"), LogisticRegression(max_iter=5000)]
+    model = make_pipeline(StandardScaler(), *steps).fit(table[: len(known)], known)
+    new = table[len(known) :]
+    found = np.zeros((len(new), n_classes))
+    if name == "svm":
+        values = model.decision_function(new)
+        values = values if values.ndim == 2 else np.stack([-values, values], axis=1)
+        found[:, model.classes_] = scipy.special.softmax(values, axis=1)
+    else:
+        found[:, model.classes_] = model.predict_proba(new)
+    return found
