@@ -1,0 +1,143 @@
+"""The command line, as its user types it: one clear line and exit code 2 for bad input, never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from crnnlib import corpora, identify, training
+from crnnlib.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def model_home(music_tree, tmp_path_factory):
+    """A cache in which a small study has been run from the command line."""
+    patch = pytest.MonkeyPatch()
+    home = tmp_path_factory.mktemp("home")
+    patch.setenv("CRNNLIB_HOME", str(home))
+    code = main(["study", str(music_tree), "--lengths", "1", "--trials", "1", "--max-epochs", "8", "--json"])
+    assert code == 0
+    yield home
+    patch.undo()
+
+
+@pytest.fixture
+def run(model_home, monkeypatch, capsys):
+    monkeypatch.setenv("CRNNLIB_HOME", str(model_home))
+
+    def command(*arguments):
+        try:
+            code = main([str(one) for one in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def test_study_prints_both_levels(run, music_tree):
+    code, out, _ = run("study", music_tree, "--lengths", 1, "--trials", 1, "--max-epochs", 8)
+    assert code == 0
+    assert "clip" in out
+    assert "song" in out
+
+
+def test_report_reads_the_records(run, music_tree):
+    corpus = corpora.load(music_tree).attrs["corpus"]
+    code, out, _ = run("report", corpus, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["level"] for row in rows} == {"clip", "song"}
+
+
+def test_identify_names_the_artist_and_the_model(run, music_tree):
+    corpus = corpora.load(music_tree)
+    model = identify.load_model(identify.find_model(corpus.attrs["corpus"]))
+    tested = model.record["split"]["test"]
+    code, out, _ = run("identify", *corpus.loc[tested, "path"], "--corpus", music_tree, "--json")
+    answers = json.loads(out)
+    right = [answer["artists"][0]["artist"] == corpus.artist[one] for answer, one in zip(answers, tested, strict=True)]
+    assert code == 0
+    assert np.mean(right) > 0.5
+    assert answers[0]["model"] == str(model.path)
+    assert len(answers[0]["clips"]) >= 3
+    code, out, _ = run("identify", corpus.path.iloc[0], "--corpus", music_tree)
+    assert str(model.path) in out
+    assert "%" in out
+
+
+def test_map_writes_one_page(run, music_tree, tmp_path):
+    code, out, _ = run("map", music_tree, "--method", "pca", "--output", tmp_path / "map.html")
+    assert code == 0
+    assert "plotly" in (tmp_path / "map.html").read_text()
+    assert "map.html" in out
+
+
+def bad_files(folder):
+    tone = np.sin(np.arange(32000) / 20).astype("float32") / 2
+    soundfile.write(folder / "short.wav", tone[:100], 16000)
+    soundfile.write(folder / "nan.wav", np.full(32000, np.nan, "float32"), 16000, subtype="FLOAT")
+    soundfile.write(folder / "silent.wav", np.zeros(32000, "float32"), 16000)
+    (folder / "text.mp3").write_text("not music\n" * 500)
+    (folder / "empty.mp3").write_bytes(b"")
+    (folder / "folder.wav").mkdir()
+    return ["short.wav", "nan.wav", "silent.wav", "text.mp3", "empty.mp3", "folder.wav", "missing.mp3"]
+
+
+def test_bad_files_give_one_line_each_and_code_2(run, music_tree, tmp_path):
+    names = bad_files(tmp_path)
+    good = corpora.load(music_tree).path.iloc[0]
+    code, out, err = run("identify", good, *(tmp_path / name for name in names), "--corpus", music_tree, "--json")
+    lines = [line for line in err.splitlines() if line.startswith("crnnlib: ")]
+    assert code == 2
+    assert len(lines) == len(names)
+    assert all(name in line for name, line in zip(names, lines, strict=True))
+    assert "Traceback" not in err
+    assert len(json.loads(out)) == 1  # the good file is still answered
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["extract", "/nowhere"],
+        ["study", "/nowhere"],
+        ["study", "{empty}"],
+        ["study", "{music}", "--lengths", "0"],
+        ["study", "{music}", "--label", "genre"],
+        ["study", "{music}", "--trials", "0"],
+        ["study", "{music}", "--max-epochs", "0"],
+        ["identify", "x.mp3", "--model", "/nowhere.keras"],
+        ["identify", "x.mp3", "--corpus", "no-such-corpus"],
+        ["map", "/nowhere"],
+    ],
+)
+def test_what_cannot_work_gives_one_line_and_code_2(run, music_tree, tmp_path, arguments):
+    code, _, err = run(*(one.format(empty=tmp_path, music=music_tree) for one in arguments))
+    assert code == 2
+    assert len([line for line in err.splitlines() if line.startswith("crnnlib: ")]) == 1
+    assert "Traceback" not in err
+
+
+def test_a_model_without_its_record_is_refused(run, tmp_path):
+    (tmp_path / "lone.keras").write_bytes(b"PK")
+    code, _, err = run("identify", "x.mp3", "--model", tmp_path / "lone.keras")
+    assert code == 2
+    assert "record" in err
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; sys.argv = ['crnnlib', '--help']\nfrom crnnlib.__main__ import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "print(sorted({'tensorflow', 'keras', 'librosa', 'umap', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_recipes_on_the_command_line_are_those_of_the_package(run):
+    code, _, err = run("study", "demo", "--recipe", "no-such-recipe")
+    assert code == 2
+    assert all(name in err for name in training.RECIPES)

@@ -1,0 +1,168 @@
+"""The study runner: a grid is run once, survives being killed, and is summed up rightly."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from crnnlib import evaluation, features, study, training, voting
+from crnnlib.errors import DataError, ParameterError
+
+QUICK = dataclasses.replace(training.PAPER, name="quick", max_epochs=1, width=0.25)
+GRID = study.Grid(clip_lengths=(1.0,), kinds=("album",), trials=1, folds=2, recipes=(QUICK,))
+
+
+@pytest.fixture(scope="module")
+def store(tracks):
+    return features.extract(tracks, progress=False, n_jobs=1)
+
+
+@pytest.fixture(scope="module")
+def folder(store, tracks, tmp_path_factory):
+    """Folder of the records of `GRID`, run once."""
+    folder = tmp_path_factory.mktemp("results")
+    study.run(GRID, tracks, store, folder=folder, progress=False)
+    return folder
+
+
+def test_grid_has_every_combination_once(tracks):
+    grid = study.Grid((1.0, 3.0), trials=2, recipes=(QUICK, training.PAPER))
+    cells = [(clip_s, split.name, recipe.name, seed) for clip_s, split, recipe, seed in grid.cells(tracks)]
+    assert len(cells) == len(set(cells)) == 2 * 2 * 2 * 2
+
+
+def test_folds_test_every_song_once(tracks):
+    for kinds in (("song",), ("album",)):
+        grid = study.Grid((1.0,), kinds, trials=1, folds=2)
+        tested = [track_id for _, split, _, _ in grid.cells(tracks) for track_id in split.test]
+        assert sorted(tested) == sorted(tracks.index)
+
+
+@pytest.mark.parametrize("options", [{"kinds": ("artist",)}, {"kinds": ()}, {"trials": 0}, {"folds": 1}])
+def test_impossible_grids_are_refused(options):
+    with pytest.raises(ParameterError, match="expected"):
+        study.Grid(**options)
+
+
+def test_album_splits_keep_artists_with_several_albums(tracks):
+    some = tracks.drop(tracks[(tracks.artist == "Ada") & (tracks.album == "First")].index)
+    assert set(study.several_albums(some).artist) == {"Bo Diddly", "Çelik"}
+    with pytest.raises(DataError, match="song split"):
+        study.several_albums(tracks[tracks.album == "First"])
+
+
+def test_recorded_trials_are_not_run_again(folder, store, tracks, monkeypatch):
+    monkeypatch.setattr(study, "train", lambda *_: pytest.fail("trained again"))
+    trials = study.run(GRID, tracks, store, folder=folder, progress=False)
+    assert [trial.record["split"]["name"] for trial in trials] == [cell[1].name for cell in GRID.cells(tracks)]
+
+
+def test_a_record_reads_back_as_it_was_written(folder, tmp_path):
+    trial = study.load(folder)[0]
+    study.save(trial, tmp_path, "again")
+    again = study.load(tmp_path)[0]
+    assert again.record == trial.record
+    np.testing.assert_array_equal(again.test_clips.probabilities, trial.test_clips.probabilities)
+    np.testing.assert_array_equal(again.test_clips.track_id, trial.test_clips.track_id)
+    np.testing.assert_array_equal(again.bottleneck, trial.bottleneck)
+    assert evaluation.scores(again.test_clips)["n"] == trial.record["scores"]["clip"]["n"]
+
+
+def test_a_damaged_record_is_an_error_not_a_guess(folder, tmp_path):
+    trial = study.load(folder)[0]
+    study.save(trial, tmp_path, "one")
+    (tmp_path / "one.npz").write_bytes(b"PK not an archive")
+    with pytest.raises(DataError, match="delete it and run the study again"):
+        study.load(tmp_path)
+
+
+def test_summary_pools_folds_and_averages_trials(folder):
+    trials = study.load(folder)
+    rows = study.summary(trials)
+    assert list(rows.level) == ["clip", "song"]
+    song = rows[rows.level == "song"].iloc[0]
+    pooled = voting.pool([trial.songs for trial in trials])
+    assert song["mean"] == song["best"] == evaluation.scores(pooled)["f1_weighted"]
+    assert (song["trials"], song["n"]) == (1, 24)
+    assert song["low"] <= song["mean"] <= song["high"]
+
+
+def test_table_has_a_row_per_trial_and_level(folder):
+    rows = study.table(study.load(folder))
+    assert len(rows) == 4
+    assert set(rows.split) == {"album"}
+    assert {"f1_weighted", "f1_macro", "clip_s", "seed", "fold"} <= set(rows.columns)
+
+
+def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, home):
+    trials = study.load(folder)
+    for number, trial in enumerate(trials):
+        study.save(trial, home / "results" / "toy", f"t{number}")
+    assert study.publish("toy", tmp_path / "book") == len(trials)
+    assert study.publish("toy", tmp_path / "book") == 0
+    assert len(study.results("toy", tmp_path / "book")) == len(trials)
+
+
+SCRIPT = """
+import sys, dataclasses
+from crnnlib import corpora, features, study, training
+tracks = corpora.load(sys.argv[1])
+recipe = dataclasses.replace(training.PAPER, name="quick", max_epochs=8, patience=8, width=0.25)
+store = features.extract(tracks, n_jobs=1, progress=False)
+study.run(study.Grid((1.0,), ("song",), trials=1, recipes=(recipe,)), tracks, store, progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_a_study_ends_as_an_undisturbed_one(music_tree, tmp_path):
+    def start(home):
+        return subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, music_tree], env={**os.environ, "CRNNLIB_HOME": str(home)}
+        )
+
+    def outcome(home):
+        (path,) = home.glob("results/*/*.json")
+        record = json.loads(path.read_text())
+        return [{**epoch, "seconds": 0} for epoch in record["history"]], record["scores"]
+
+    assert start(tmp_path / "calm").wait(600) == 0
+    moments, kills = random.Random(0), 0
+    for _ in range(10):
+        process = start(tmp_path / "rough")
+        progress = tmp_path / "rough" / "checkpoints"
+        seen = sorted(one.stat().st_mtime_ns for one in progress.rglob("state.npz"))
+        while process.poll() is None and seen == sorted(one.stat().st_mtime_ns for one in progress.rglob("state.npz")):
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert start(tmp_path / "rough").wait(600) == 0
+    assert kills >= 5
+    assert outcome(tmp_path / "rough") == outcome(tmp_path / "calm")
+    assert not list((tmp_path / "rough").rglob(".tmp-*"))
+
+
+@pytest.mark.slow
+def test_dask_workers_record_every_trial_once_though_one_is_killed(store, tracks, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    grid = dataclasses.replace(GRID, trials=2)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        client = distributed.Client(cluster)
+        victim = next(iter(client.run(os.getpid).values()))
+        client.submit(_kill_later, victim, workers=[list(client.run(os.getpid))[1]], pure=False)
+        trials = study.run(grid, tracks, store, folder=tmp_path, progress=False, scheduler=cluster.scheduler_address)
+        client.close()
+    assert len(trials) == len(list(tmp_path.glob("*.json"))) == 4
+    assert len({trial.record["id"] for trial in trials}) == 4
+
+
+def _kill_later(pid):
+    time.sleep(8)
+    os.kill(pid, signal.SIGKILL)
