@@ -71,7 +71,7 @@ class Player:
         step = -(-len(self.songs) // MOST_EXCERPTS)
         options = "".join(
             f'<option value="{_excerpt(listen_folder() / song["audio"], song["seconds"])}">'
-            f"{html.escape(song['group'])}: {html.escape(song['title'])}</option>"
+            f"{html.escape(': '.join(filter(None, (song['group'], song['title']))).replace('_', ' '))}</option>"
             for song in self.songs[::step]
         )
         listen = "this.parentNode.querySelector('audio').src=this.value"

@@ -47,6 +47,11 @@ class Embedded:
         Below the figure; in its stead.
     player : Player, optional
         What a click plays.
+
+    Examples
+    --------
+    >>> Embedded(theme.blank(), "Nothing yet.", "An empty plot.").site()[:28]
+    '<figure class="crnn-figure" '
     """
 
     figure: go.Figure

@@ -58,7 +58,20 @@ _TEMPLATE = go.layout.Template(
 
 
 class Style(NamedTuple):
-    """How one artist is drawn."""
+    """How one artist is drawn.
+
+    Parameters
+    ----------
+    colour : str
+        Hexadecimal, from `PALETTE`.
+    symbol : str
+        Marker symbol of plotly.
+
+    Examples
+    --------
+    >>> Style("#aa3161", "circle").symbol
+    'circle'
+    """
 
     colour: str
     symbol: str
