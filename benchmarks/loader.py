@@ -1,0 +1,61 @@
+"""How fast batches come from the memory-mapped store, against the training step that they feed.
+
+    python benchmarks/loader.py [--frames 94]
+
+Writes a store of random values into a temporary folder, reads it in random crops on one core, and takes as many
+training steps in the same run.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from crnnlib import device, features, models
+from crnnlib.clips import Batches, ClipSet
+
+
+def synthetic_store(folder, n_tracks, n_song_frames, seed=0):
+    """A store of random log-mel, as `features.extract` would leave it."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"artist {number % 20:02d}/album/{number:04d}" for number in range(n_tracks))
+    values = rng.normal(-30, 10, (n_song_frames, 128)).astype(np.float16)
+    for number, name in enumerate(names):
+        np.save(Path(folder, features._file_name(name)), np.roll(values, number, axis=0), allow_pickle=False)
+    return features.Store(Path(folder), features.LogMel(), "synthetic", names)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=94)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = synthetic_store(folder, 200, 3750)
+        clips = ClipSet.of(store, store.track_ids, np.arange(200) % 20, options.frames)
+        batches = Batches(clips, 16, seed=0, random_crop=True)
+        count = min(len(batches), 400)
+        batches[0]
+        began = time.perf_counter()
+        served = [batches[number] for number in range(count)]
+        loading = (time.perf_counter() - began) / count
+        network = models.crnn(options.frames, 20, dtype=device.best_dtype())
+        network.compile("adam", "sparse_categorical_crossentropy", jit_compile=device.jit())
+        network.train_on_batch(*served[0])
+        steps = []
+        for x, y in served[:10]:
+            began = time.perf_counter()
+            network.train_on_batch(x, y)
+            steps.append(time.perf_counter() - began)
+        step = float(np.median(steps))
+    print(
+        f"{options.frames} frames: {16 / loading:,.0f} clips/s from the store; a batch takes {loading / step:.1%} of a step"
+    )
+
+
+if __name__ == "__main__":
+    main()
