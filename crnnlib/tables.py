@@ -12,9 +12,9 @@ from crnnlib import evaluation, published, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["beside_paper", "differences", "pick", "pooled"]
+__all__ = ["beside_paper", "differences", "overview", "pick", "pooled"]
 
-NOT_RUN = "not run"
+NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
 
 def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> list:
@@ -101,7 +101,8 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     -------
     pandas.DataFrame
         Text. Rows are split and what is told (mean and best of the paper's trials, then mean, best, 95 % interval,
-        number of trials and of what each tested), columns are the clip lengths of both; "not run" where there is none.
+        number of trials and of what each tested), columns are the clip lengths of both. "not run" where there is no
+        trial here, "none" where the paper has none.
 
     Raises
     ------
@@ -125,17 +126,17 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     lengths = sorted({float(clip_s) for _, clip_s in (*paper, *ours)})
     things = "songs" if level == "song" else "clips"
     told = {
-        "paper: mean": (paper, lambda row: f"{row['mean']:.3f}"),
-        "paper: best": (paper, lambda row: f"{row['best']:.3f}"),
-        "here: mean": (ours, lambda row: f"{row['mean']:.3f}"),
-        "here: best": (ours, lambda row: f"{row['best']:.3f}"),
-        "here: 95 % interval": (ours, lambda row: f"{row['low']:.3f} to {row['high']:.3f}"),
-        f"here: trials × {things}": (ours, lambda row: f"{row['trials']} × {row['n']}"),
+        "paper: mean": (paper, NOT_PUBLISHED, lambda row: f"{row['mean']:.3f}"),
+        "paper: best": (paper, NOT_PUBLISHED, lambda row: f"{row['best']:.3f}"),
+        "here: mean": (ours, NOT_RUN, lambda row: f"{row['mean']:.3f}"),
+        "here: best": (ours, NOT_RUN, lambda row: f"{row['best']:.3f}"),
+        "here: 95 % interval": (ours, NOT_RUN, lambda row: f"{row['low']:.3f} to {row['high']:.3f}"),
+        f"here: trials × {things}": (ours, NOT_RUN, lambda row: f"{row['trials']} × {row['n']}"),
     }
     body = {
-        (f"{split} split", what): [say(of[split, s]) if (split, s) in of else NOT_RUN for s in lengths]
+        (f"{split} split", what): [say(of[split, s]) if (split, s) in of else without for s in lengths]
         for split in ("song", "album")
-        for what, (of, say) in told.items()
+        for what, (of, without, say) in told.items()
     }
     return pd.DataFrame.from_dict(body, orient="index", columns=[f"{s:g} s" for s in lengths]).set_axis(
         pd.MultiIndex.from_tuples(body, names=["split", "weighted F1"])
@@ -186,3 +187,47 @@ def differences(
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("a - b")
     table["p"] = evaluation.holm(table["p_bootstrap"])
     return table[["a", "b", "difference", "low", "high", "p_bootstrap", "p_mcnemar", "p", "n"]]
+
+
+def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.DataFrame:
+    """One row per corpus and split, for one clip length; the paper's on artist20 comes first.
+
+    Parameters
+    ----------
+    summaries : mapping from corpus to pandas.DataFrame
+        From `study.summary`, of one recipe each.
+    clip_s : float
+        Clip length in seconds; of a corpus without it, the nearest there is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns corpus, recipe, clips, split, "F1, clip level" and "F1, song level" (weighted, mean of the trials),
+        "95 % interval" (song level), trials, and songs (tested per trial).
+
+    Examples
+    --------
+    >>> overview({}, clip_s=3)["F1, song level"].tolist()
+    ['0.937', '0.651']
+    """
+    paper = published.trials().groupby(["level", "split", "clip_s"])
+    paper = paper.agg(mean=("f1_weighted", "mean"), trials=("trial", "size"), n=("support", "max")).reset_index()
+    paper = paper.assign(recipe="paper", low=float("nan"), high=float("nan"))
+    rows = []
+    for corpus, summary in {"artist20, as published": paper, **summaries}.items():
+        for split in ("song", "album"):
+            mine = summary[summary["split"] == split]
+            if mine.empty:
+                continue
+            nearest = min(mine["clip_s"], key=lambda length: abs(length - clip_s))
+            clip, song = (
+                mine[(mine["clip_s"] == nearest) & (mine["level"] == level)].iloc[0] for level in ("clip", "song")
+            )
+            known = pd.notna(song["low"])
+            rows.append({
+                "corpus": corpus, "recipe": song["recipe"], "clips": f"{nearest:g} s", "split": split,
+                "F1, clip level": f"{clip['mean']:.3f}", "F1, song level": f"{song['mean']:.3f}",
+                "95 % interval": f"{song['low']:.2f} to {song['high']:.2f}" if known else "not published",
+                "trials": int(song["trials"]), "songs": int(song["n"]),
+            })  # fmt: skip
+    return pd.DataFrame(rows)

@@ -62,7 +62,7 @@ def test_layout_gives_the_paper_recomputed():
     layout = tables.beside_paper(pd.DataFrame(), "clip")
     mean = published.table("clip").loc[("song", "mean"), 10]
     assert layout.loc[("song split", "paper: mean"), "10 s"] == f"{mean:.3f}"
-    assert layout.loc[("song split", "paper: mean"), "6 s"] == "not run"  # the paper has 6 s for albums only
+    assert layout.loc[("song split", "paper: mean"), "6 s"] == "none"  # the paper has 6 s for albums only
 
 
 def test_layout_takes_clip_lengths_that_the_paper_has_not():
@@ -90,3 +90,11 @@ def test_differences_are_corrected_together():
 def test_differences_need_pairs():
     with pytest.raises(DataError, match="no pairs"):
         tables.differences({})
+
+
+def test_overview_names_all_that_a_score_needs():
+    rows = [cell(), cell(level="clip", mean=0.3), cell(clip_s=10.0), cell(level="clip", clip_s=10.0)]
+    table = tables.overview({"demo": pd.DataFrame(rows)}, clip_s=4)
+    assert table["corpus"].tolist() == ["artist20, as published", "artist20, as published", "demo"]
+    mine = ["demo", "paper", "3 s", "album", "0.300", "0.500", "0.40 to 0.70", 2, 24]
+    assert table.iloc[2].tolist() == mine
