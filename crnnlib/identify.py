@@ -5,6 +5,7 @@ says how its features are made and what its classes are. Introduced in chapter 9
 """
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Model:
     def settings(self) -> features.LogMel:
         """How its features are made."""
         return features.LogMel(**self.record["features"])
+
+    @functools.cached_property
+    def bottleneck(self) -> keras.Model:
+        """Network that gives bottleneck and softmax, made once for all files."""
+        return models.bottleneck(self.network)
 
 
 def find_model(corpus: str, path: str | Path | None = None) -> Path:
@@ -162,7 +168,7 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
         values = np.pad(values, ((0, n_frames - len(values)), (0, 0)), constant_values=values.min())
     starts = slice_starts(len(values), n_frames)
     clips = np.stack([values[start : start + n_frames] for start in starts])
-    _, probabilities = models.bottleneck(model.network).predict(clips, batch_size=64, verbose=0)
+    _, probabilities = model.bottleneck.predict(clips, batch_size=64, verbose=0)
     return voting.Scores(
         probabilities, np.zeros(len(clips), int), [str(path)] * len(clips), model.classes, start=starts, level="clip"
     )

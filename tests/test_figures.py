@@ -42,6 +42,7 @@ def results():
     table = pd.DataFrame(rows, columns=["split", "level", "clip_s", "f1_weighted", "low", "high"])
     spans = pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2], "score": [0.5], "p": [0.04]}, [NASTY])
     bins = pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.8], "n": [3, 0]})
+    answers = pd.DataFrame({"threshold": [0, 1], "kept": [1, 0], "right": [0.5, None], "refused": [0, 1]})
     effect = pd.DataFrame({"producer_effect": [0, 1], "song": [0.9, 0.9], "album": [0.9, 0.5]})
     history = [{"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.4, "seconds": 2.0}]
     record = {"clip_s": 3, "seed": 0, "split": {"name": "album"}, "history": history, "seconds": 9.0, "device": "cpu"}
@@ -51,6 +52,7 @@ def results():
         "confusion": figures.confusion(pd.DataFrame([[2, 0], [1, 0]], [NASTY, "b"], [NASTY, "b"])),
         "vote curve": figures.vote_curve({NASTY: pd.DataFrame({"seconds": [3, 6], "f1_weighted": [0.5, 0.6]})}),
         "calibration": figures.calibration({NASTY: bins}),
+        "refusals": figures.refusals(answers, chosen=0.5),
         "forest": figures.forest(spans),
         "ablation": figures.ablation(spans.drop(columns=["difference", "p"]), NASTY),
         "dial": figures.dial(effect),

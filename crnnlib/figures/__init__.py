@@ -9,7 +9,7 @@ from crnnlib.figures.comparisons import ablation, dial, forest
 from crnnlib.figures.corpus import album_spectra, durations, mel_panels, tracks_per_artist
 from crnnlib.figures.maps import embedding_map, points, timeline
 from crnnlib.figures.page import Embedded, embed, save, show
-from crnnlib.figures.results import calibration, confusion, f1_by_clip_length, vote_curve
+from crnnlib.figures.results import calibration, confusion, f1_by_clip_length, refusals, vote_curve
 from crnnlib.figures.theme import Style, styles
 from crnnlib.figures.training import architecture, learning_curves, time_per_clip_length
 
@@ -32,6 +32,7 @@ __all__ = [
     "mel_panels",
     "player",
     "points",
+    "refusals",
     "save",
     "show",
     "sounds",

@@ -15,7 +15,7 @@ from crnnlib.errors import ParameterError
 from crnnlib.figures import theme
 from crnnlib.figures.marks import dots, require
 
-__all__ = ["calibration", "confusion", "f1_by_clip_length", "vote_curve"]
+__all__ = ["calibration", "confusion", "f1_by_clip_length", "refusals", "vote_curve"]
 
 _METRICS = {"f1_weighted": "F1 (weighted)", "f1_macro": "F1 (macro)", "accuracy": "accuracy"}
 
@@ -199,6 +199,44 @@ def calibration(bins: Mapping[str, pd.DataFrame] | pd.DataFrame) -> go.Figure:
         )
     figure.update_xaxes(title="confidence", range=[0, 1.03], tickformat=".0%")
     return figure.update_yaxes(title="share that is right", range=[0, 1.03], tickformat=".0%")
+
+
+def refusals(table: pd.DataFrame, chosen: float | None = None) -> go.Figure:
+    """What a threshold of confidence keeps of known artists, and refuses of unknown ones.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `unknown.refusals` makes it: `threshold`, `kept`, `right`, `refused`.
+    chosen : float, optional
+        A threshold to mark.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"threshold": [0, 1], "kept": [1, 0], "right": [0.5, None], "refused": [0, 1]})
+    >>> [trace.name for trace in refusals(table).data]
+    ['known songs answered', 'of these, right', 'unknown songs refused']
+    """
+    require(table, "threshold", "kept", "right", "refused")
+    figure = theme.blank(height=400, legend={"orientation": "h", "y": -0.2})
+    lines = {"kept": "known songs answered", "right": "of these, right", "refused": "unknown songs refused"}
+    for (column, name), colour, dash in zip(lines.items(), (2, 8, 4), ("solid", "dot", "dash"), strict=True):
+        figure.add_scatter(
+            x=table["threshold"].to_numpy(float),
+            y=table[column].to_numpy(float),
+            mode="lines+markers",
+            name=name,
+            line={"color": theme.PALETTE[colour], "dash": dash, "width": 2},
+            hovertemplate="from %{x:.0%}: %{y:.0%}<extra>%{fullData.name}</extra>",
+        )
+    if chosen is not None:
+        figure.add_vline(x=float(chosen), line={"color": theme.GREY, "dash": "dot"})
+    figure.update_xaxes(title="least confidence for an answer", range=[0, 1.03], tickformat=".0%")
+    return figure.update_yaxes(title="share of songs", range=[0, 1.03], tickformat=".0%")
 
 
 def _means(rows: pd.DataFrame, metric: str, name: str, colour: str, **more) -> go.Scatter:
