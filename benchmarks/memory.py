@@ -29,7 +29,7 @@ def anonymous():
 def trial(store, n_frames, steps, result):
     import numpy as np
 
-    from crnnlib import device, training
+    from crnnlib import device, loop, models, training
     from crnnlib.clips import ClipSet
 
     peak, done = [0.0], threading.Event()
@@ -47,9 +47,9 @@ def trial(store, n_frames, steps, result):
     tested = ClipSet.of(store, store.track_ids[:tenth], labels[:tenth], n_frames)
     parts = {"train": training_clips, "validation": tested, "test": tested}
     with tempfile.TemporaryDirectory() as folder:
-        run = training._Run(parts, 20, training.PAPER, 0, device.best_dtype(), None, False, folder)
+        run = loop.Run(parts, 20, training.PAPER, 0, device.best_dtype(), None, False, folder)
         run.trainer.fit(_First(training_clips, steps), verbose=0)
-        training.models.recalibrate(run.statistics, run._calibration())
+        models.recalibrate(run.statistics, run._calibration())
         training.predict(run.model, tested)
     done.set()
     watcher.join()

@@ -17,6 +17,7 @@ __all__ = [
     "features",
     "figures",
     "models",
+    "records",
     "splits",
     "study",
     "training",

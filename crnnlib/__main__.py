@@ -83,15 +83,15 @@ def _study(options):
 
 
 def _report(options):
-    from crnnlib import study
+    from crnnlib import records, study
 
-    _print_summary(study.summary(study.results(options.corpus)), options.json)
+    _print_summary(study.summary(records.results(options.corpus)), options.json)
 
 
 def _publish(options):
-    from crnnlib import study
+    from crnnlib import records
 
-    print(f"{study.publish(options.corpus, options.folder)} new records in {options.folder}/{options.corpus}")
+    print(f"{records.publish(options.corpus, options.folder)} new records in {options.folder}/{options.corpus}")
 
 
 def _map(options):

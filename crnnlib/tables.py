@@ -23,7 +23,7 @@ def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> l
     Parameters
     ----------
     trials : iterable of Trial
-        From `study.run`, `study.load` or `study.results`.
+        From `study.run`, `records.load` or `records.results`.
     recipe : str, optional
         Name of the recipe.
     split : {"song", "album"}, optional

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from crnnlib import evaluation, features, study, training, voting
+from crnnlib import evaluation, features, records, study, training, voting
 from crnnlib.errors import DataError, ParameterError
 
 QUICK = dataclasses.replace(training.PAPER, name="quick", max_epochs=1, width=0.25)
@@ -65,9 +65,9 @@ def test_recorded_trials_are_not_run_again(folder, store, tracks, monkeypatch):
 
 
 def test_a_record_reads_back_as_it_was_written(folder, tmp_path):
-    trial = study.load(folder)[0]
-    study.save(trial, tmp_path, "again")
-    again = study.load(tmp_path)[0]
+    trial = records.load(folder)[0]
+    records.save(trial, tmp_path, "again")
+    again = records.load(tmp_path)[0]
     assert again.record == trial.record
     np.testing.assert_array_equal(again.test_clips.probabilities, trial.test_clips.probabilities)
     np.testing.assert_array_equal(again.test_clips.track_id, trial.test_clips.track_id)
@@ -76,15 +76,15 @@ def test_a_record_reads_back_as_it_was_written(folder, tmp_path):
 
 
 def test_a_damaged_record_is_an_error_not_a_guess(folder, tmp_path):
-    trial = study.load(folder)[0]
-    study.save(trial, tmp_path, "one")
+    trial = records.load(folder)[0]
+    records.save(trial, tmp_path, "one")
     (tmp_path / "one.npz").write_bytes(b"PK not an archive")
     with pytest.raises(DataError, match="delete it and run the study again"):
-        study.load(tmp_path)
+        records.load(tmp_path)
 
 
 def test_summary_pools_folds_and_averages_trials(folder):
-    trials = study.load(folder)
+    trials = records.load(folder)
     rows = study.summary(trials)
     assert list(rows.level) == ["clip", "song"]
     song = rows[rows.level == "song"].iloc[0]
@@ -95,19 +95,19 @@ def test_summary_pools_folds_and_averages_trials(folder):
 
 
 def test_table_has_a_row_per_trial_and_level(folder):
-    rows = study.table(study.load(folder))
+    rows = study.table(records.load(folder))
     assert len(rows) == 4
     assert set(rows.split) == {"album"}
     assert {"f1_weighted", "f1_macro", "clip_s", "seed", "fold"} <= set(rows.columns)
 
 
 def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, home):
-    trials = study.load(folder)
+    trials = records.load(folder)
     for number, trial in enumerate(trials):
-        study.save(trial, home / "results" / "toy", f"t{number}")
-    assert study.publish("toy", tmp_path / "book") == len(trials)
-    assert study.publish("toy", tmp_path / "book") == 0
-    assert len(study.results("toy", tmp_path / "book")) == len(trials)
+        records.save(trial, home / "results" / "toy", f"t{number}")
+    assert records.publish("toy", tmp_path / "book") == len(trials)
+    assert records.publish("toy", tmp_path / "book") == 0
+    assert len(records.results("toy", tmp_path / "book")) == len(trials)
 
 
 SCRIPT = """

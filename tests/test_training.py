@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnnlib import device, features, files, splits, training
+from crnnlib import device, features, files, loop, splits, training
 from crnnlib.errors import DataError, ParameterError
 
 SHORT = dataclasses.replace(training.PAPER, name="short", max_epochs=3, width=0.25)
@@ -76,7 +76,7 @@ def train_afresh(train, **options):
 
 def test_same_seed_same_trial_even_if_interrupted_and_another_seed_another(train, monkeypatch):
     undisturbed = train()
-    step, steps = training._Run.step, []
+    step, steps = loop.Run.step, []
 
     def interrupted(run):
         if len(steps) == 2:
@@ -84,10 +84,10 @@ def test_same_seed_same_trial_even_if_interrupted_and_another_seed_another(train
         steps.append(1)
         return step(run)
 
-    monkeypatch.setattr(training._Run, "step", interrupted)
+    monkeypatch.setattr(loop.Run, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_afresh(train)
-    monkeypatch.setattr(training._Run, "step", step)
+    monkeypatch.setattr(loop.Run, "step", step)
     resumed = train()
     assert len(steps) == 2
     assert same(undisturbed, resumed)
@@ -97,7 +97,7 @@ def test_same_seed_same_trial_even_if_interrupted_and_another_seed_another(train
 def test_early_stopping_counts_epochs_without_improvement(train, monkeypatch):
     recipe = dataclasses.replace(SHORT, max_epochs=20, patience=2, learning_rate=1e-9)
     losses = iter([1.0, 0.9, 0.95, 0.95, 0.95])
-    monkeypatch.setattr(training._Run, "_judge", lambda run: (next(losses), 0.5))
+    monkeypatch.setattr(loop.Run, "_judge", lambda run: (next(losses), 0.5))
     record = train(recipe).record
     assert len(record["history"]) == 4
     assert record["best_epoch"] == 2

@@ -1,0 +1,202 @@
+"""The training loop: one epoch at a time, its whole state on disk after each.
+
+An epoch trains over every clip, measures the batch norms anew (see `models.recalibrate`), judges the validation clips,
+and writes the variables of network and optimizer, the best weights, and the history. Keras' own callbacks forget the
+early-stopping counters when a process dies; here they follow from the history.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from crnnlib import augment, device, files, models
+from crnnlib.clips import Batches, Crop, concatenated
+from crnnlib.errors import DataError
+
+__all__ = ["Run", "batch_size"]
+
+
+class Run:
+    """A trial under way: the network, its optimizer, the best weights so far, and their state on disk.
+
+    Parameters
+    ----------
+    parts : dict of ClipSet
+        "train" and "validation".
+    n_classes : int
+        Number of classes.
+    recipe : Recipe
+        How to train.
+    seed : int
+        Decides weights, order, crops, dropout and augmentation.
+    dtype, fast, resident
+        As in `training.train`.
+    folder : str or pathlib.Path
+        Of the state; what lies there is taken up.
+
+    Attributes
+    ----------
+    model : keras.Model
+        The network.
+    history : list of dict
+        One per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
+    best_epoch : int
+        Counted from 1.
+
+    Examples
+    --------
+    >>> run = Run(parts, 20, PAPER, 0, "float32", None, False, "checkpoint")  # doctest: +SKIP
+    >>> run.step()["loss"]  # doctest: +SKIP
+    2.9
+    """
+
+    def __init__(self, parts, n_classes, recipe, seed, dtype, fast, resident, folder):
+        self.recipe, self.seed, self.folder = recipe, seed, Path(folder)
+        self.clips, self.validation = parts["train"], parts["validation"]
+        keras.utils.set_random_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
+        layers = []
+        if recipe.gain_db or recipe.eq_db:
+            layers.append(augment.RandomEqualiser(recipe.gain_db, recipe.eq_db))
+        if recipe.mask_bands or recipe.mask_time:
+            layers.append(augment.Mask(recipe.mask_bands, recipe.mask_time))
+        self.model = models.crnn(
+            self.clips.n_frames, n_classes, self.clips.store.settings.n_mels, recipe.variant, recipe.width,
+            recipe.non_local, recipe.head, layers, recipe.batch_norm, dtype, fast,
+        )  # fmt: skip
+        self.trainer, self.offsets = self.model, None
+        if resident:
+            frames, self.offsets = concatenated(self.clips)
+            starts = keras.Input((), dtype="int32")
+            self.trainer = keras.Model(starts, self.model(Crop(frames, self.clips.n_frames)(starts)))
+        optimizer = keras.optimizers.Adam(recipe.learning_rate, weight_decay=recipe.weight_decay or None)
+        loss = "sparse_categorical_crossentropy"
+        if recipe.label_smoothing:
+            loss = _smoothed(n_classes, recipe.label_smoothing)
+        self.trainer.compile(optimizer, loss, metrics=["accuracy"], jit_compile=device.jit())
+        optimizer.build(self.trainer.trainable_variables)
+        self.statistics = models.BlockStatistics(self.model)
+        self.statistics.compile(jit_compile=device.jit())
+        self.judge = models.bottleneck(self.model)
+        self.judge.compile(jit_compile=device.jit())
+        self.history, self.best, self.best_epoch = [], None, None
+        if not self._resume() and recipe.batch_norm == "mended":
+            self._fit_input()
+
+    @property
+    def finished(self) -> bool:
+        done = len(self.history)
+        return done >= self.recipe.max_epochs or (done and done - self.best_epoch >= self.recipe.patience)
+
+    def step(self) -> dict:
+        """Train and judge one epoch, and write the state."""
+        began, number = time.perf_counter(), len(self.history)
+        self.trainer.optimizer.learning_rate.assign(self.recipe.rate(number))
+        order = Batches(
+            self.clips, self.recipe.batch_size, (self.seed, 1, number), self.recipe.random_crop, self.offsets
+        )
+        fitted = self.trainer.fit(order, verbose=0, shuffle=False).history
+        if self.recipe.batch_norm == "mended":
+            models.recalibrate(self.statistics, self._calibration())
+        val_loss, val_accuracy = self._judge()
+        epoch = {
+            "epoch": number + 1,
+            "loss": float(fitted["loss"][0]),
+            "accuracy": float(fitted["accuracy"][0]),
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "seconds": round(time.perf_counter() - began, 3),
+        }
+        if not np.isfinite(epoch["loss"]):
+            raise DataError(f"epoch {number + 1}: the loss is {epoch['loss']}; lower learning_rate")
+        if self.best is None or epoch["val_loss"] < min(one["val_loss"] for one in self.history):
+            self.best, self.best_epoch = self.model.get_weights(), number + 1
+        self.history.append(epoch)
+        self._save()
+        return epoch
+
+    def restore_best(self) -> None:
+        self.model.set_weights(self.best)
+
+    def _judge(self) -> tuple[float, float]:
+        """Loss (cross-entropy) and accuracy over the validation clips."""
+        batches = Batches(self.validation, batch_size(self.clips.n_frames, 64))
+        probabilities = self.judge.predict(batches, verbose=0)[1]
+        truth = self.validation.clip_labels
+        likelihood = probabilities[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(likelihood, 1e-7)).mean()), float((probabilities.argmax(-1) == truth).mean())
+
+    def _fit_input(self) -> None:
+        """Set the input normalisation to mean and variance per band over the training clips."""
+        chosen = np.random.default_rng((self.seed, 2)).permutation(len(self.clips))[: 400_000 // self.clips.n_frames]
+        moments = [self.clips.read([clip])[0].astype(np.float64) for clip in sorted(chosen)]
+        mean = np.mean([one.mean(0) for one in moments], axis=0)
+        variance = np.mean([(one**2).mean(0) for one in moments], axis=0) - mean**2
+        layer = self.model.get_layer("normalise")
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(np.maximum(variance, 1e-3))
+
+    def _calibration(self):
+        """The same training clips each time, about 24,000 frames of them, in batches of equal size."""
+        batch = min(batch_size(self.clips.n_frames, 16), len(self.clips))
+        count = max(2, 24_000 // (self.clips.n_frames * batch))
+        chosen = np.random.default_rng((self.seed, 3)).permutation(len(self.clips))[: count * batch]
+        for start in range(0, len(chosen) - batch + 1, batch):
+            yield self.clips.read(chosen[start : start + batch])
+
+    def _variables(self) -> list:
+        own = [one for one in self.model.variables if not one.path.startswith("crop")]
+        return own + list(self.trainer.optimizer.variables)
+
+    def _save(self) -> None:
+        arrays = {f"v{number:04d}": np.asarray(one) for number, one in enumerate(self._variables())}
+        arrays |= {f"b{number:04d}": one for number, one in enumerate(self.best)}
+        progress = json.dumps({"history": self.history, "best_epoch": self.best_epoch})
+        with files.atomic(self.folder / "state.npz") as temporary:
+            np.savez(temporary, allow_pickle=False, progress=np.array(progress), **arrays)
+
+    def _resume(self) -> bool:
+        """Take up the state on disk, if there is one."""
+        path = self.folder / "state.npz"
+        if not path.exists():
+            return False
+        with np.load(path, allow_pickle=False) as saved:
+            progress = json.loads(str(saved["progress"]))
+            for number, variable in enumerate(self._variables()):
+                variable.assign(saved[f"v{number:04d}"])
+            self.best = [saved[name] for name in sorted(saved.files) if name[0] == "b"]
+        self.history, self.best_epoch = progress["history"], progress["best_epoch"]
+        return True
+
+
+def batch_size(n_frames: int, clips_of_3_s: int) -> int:
+    """How many clips need the memory of so many clips of 94 frames.
+
+    Parameters
+    ----------
+    n_frames : int
+        Length of a clip.
+    clips_of_3_s : int
+        Clips of 94 frames that fit.
+
+    Returns
+    -------
+    int
+        At least 2.
+
+    Examples
+    --------
+    >>> batch_size(94, 64), batch_size(911, 64)
+    (64, 6)
+    """
+    return max(2, clips_of_3_s * 94 // n_frames)
+
+
+def _smoothed(n_classes, smoothing):
+    def loss(truth, probabilities):
+        target = keras.ops.one_hot(keras.ops.cast(keras.ops.reshape(truth, (-1,)), "int32"), n_classes)
+        return keras.losses.categorical_crossentropy(target, probabilities, label_smoothing=smoothing)
+
+    return loss

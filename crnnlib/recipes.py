@@ -1,0 +1,101 @@
+"""How a network is built and trained: the paper's recipe, and the one that goes beyond it."""
+
+import dataclasses
+import math
+
+from crnnlib import voting
+from crnnlib.errors import ParameterError
+
+__all__ = ["BEYOND", "PAPER", "RECIPES", "Recipe"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is built and trained; the defaults are the paper's (section IV).
+
+    Parameters
+    ----------
+    name : str
+        Names the records.
+    learning_rate : float
+        Of Adam.
+    schedule : {"constant", "cosine"}
+        "cosine" lowers the learning rate to zero over `max_epochs`.
+    batch_size, max_epochs, patience : int
+        Training stops after `patience` epochs without a lower validation loss; the best epoch's weights are kept.
+    random_crop : bool
+        Move each clip to a random place of its song, anew each epoch.
+    gain_db, eq_db, mask_bands, mask_time : float
+        Of `augment.RandomEqualiser` and `augment.Mask`; 0 leaves them out.
+    variant, width, non_local, head, batch_norm
+        Of `models.crnn`.
+    weight_decay : float
+        Decoupled (AdamW).
+    label_smoothing : float
+        Share of the target spread evenly over the classes.
+    vote : {"majority", "soft"}
+        From clips to songs.
+    legacy_clips : bool
+        Drop each song's last whole clip, as the authors' slicer does.
+
+    Examples
+    --------
+    >>> dataclasses.replace(PAPER, name="wide", width=1.5).width
+    1.5
+    """
+
+    name: str = "paper"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    batch_size: int = 16
+    max_epochs: int = 200
+    patience: int = 10
+    random_crop: bool = False
+    gain_db: float = 0.0
+    eq_db: float = 0.0
+    mask_bands: int = 0
+    mask_time: float = 0.0
+    variant: str = "paper"
+    width: float = 1.0
+    non_local: bool = False
+    head: str = "gru"
+    batch_norm: str = "mended"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    vote: str = "majority"
+    legacy_clips: bool = False
+
+    def __post_init__(self):
+        if self.schedule not in ("constant", "cosine"):
+            raise ParameterError(f"schedule={self.schedule!r}: expected 'constant' or 'cosine'")
+        if self.vote not in ("majority", "soft"):
+            raise ParameterError(f"vote={self.vote!r}: expected 'majority' or 'soft'")
+        if min(self.batch_size, self.max_epochs, self.patience) < 1:
+            raise ParameterError("batch_size, max_epochs, patience: expected positive whole numbers")
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.max_epochs))
+
+    def to_songs(self, clips: voting.Scores) -> voting.Scores:
+        """Vote clip scores into song scores."""
+        return voting.majority_vote(clips) if self.vote == "majority" else voting.soft_vote(clips)
+
+
+PAPER = Recipe()
+BEYOND = Recipe(
+    name="beyond",
+    schedule="cosine",
+    max_epochs=60,
+    patience=20,
+    random_crop=True,
+    gain_db=3.0,
+    eq_db=6.0,
+    mask_bands=16,
+    mask_time=0.2,
+    weight_decay=1e-3,
+    vote="soft",
+)
+RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND)}

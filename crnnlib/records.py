@@ -1,0 +1,179 @@
+"""What a trial leaves behind, on disk.
+
+A record is two files, each written whole: ``NAME.npz`` with the test clips' probabilities and bottleneck (float16),
+and, last, ``NAME.json`` with everything else. New records go to ``$CRNNLIB_HOME/results/<corpus>``; `publish` copies
+them to ``book/results/<corpus>``, which is only read. Introduced in chapter 6, *Read the results*.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from crnnlib import files, voting
+from crnnlib.errors import DataError
+from crnnlib.training import Trial
+
+__all__ = ["load", "publish", "read", "results", "save"]
+
+
+def save(trial: Trial, folder: str | Path, name: str) -> Path:
+    """Write the record of a trial: the arrays, then the JSON that says they are there.
+
+    Parameters
+    ----------
+    trial : Trial
+        From `training.train`.
+    folder : str or pathlib.Path
+        Where to.
+    name : str
+        File name without suffix.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the JSON.
+
+    Examples
+    --------
+    >>> save(trial, "results", "paper-song-094-0-1f0c")  # doctest: +SKIP
+    """
+    clips, target = trial.test_clips, Path(folder, f"{name}.json")
+    songs = {track_id: number for number, track_id in enumerate(trial.record["split"]["test"])}
+    with files.atomic(target.with_suffix(".npz")) as temporary:
+        np.savez_compressed(
+            temporary,
+            allow_pickle=False,
+            probabilities=clips.probabilities.astype(np.float16),
+            bottleneck=trial.bottleneck.astype(np.float16),
+            song=np.array([songs[track_id] for track_id in clips.track_id], np.int32),
+            start=np.asarray(clips.start, np.int32),
+            truth=np.asarray(clips.truth, np.int16),
+        )
+    with files.atomic(target) as temporary:
+        temporary.write_text(json.dumps(trial.record, indent=1) + "\n", "utf-8")
+    return target
+
+
+def load(folder: str | Path) -> list[Trial]:
+    """Read every record of a folder.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Of a study.
+
+    Returns
+    -------
+    list of Trial
+        By name; empty where there is no record.
+
+    Raises
+    ------
+    DataError
+        If a record is damaged.
+
+    Examples
+    --------
+    >>> load("/nowhere")
+    []
+    """
+    return [read(path) for path in sorted(Path(folder).glob("*.json"))]
+
+
+def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
+    """The trials of a corpus: those committed with the book, and one's own.
+
+    Parameters
+    ----------
+    corpus : str
+        Its short name.
+    committed : str or pathlib.Path, optional
+        The book's folder of results; by default ``book/results`` of this checkout, if crnnlib runs from one.
+
+    Returns
+    -------
+    list of Trial
+        Each identity once.
+
+    Examples
+    --------
+    >>> results("no-such-corpus")
+    []
+    """
+    committed = Path(committed) if committed else Path(__file__).resolve().parent.parent / "book" / "results"
+    known = {}
+    for folder in (files.home() / "results" / corpus, committed / corpus):
+        known |= {trial.record["id"]: trial for trial in load(folder)}
+    return list(known.values())
+
+
+def publish(corpus: str, folder: str | Path) -> int:
+    """Copy the records of a corpus from the cache to the folder that the book reads.
+
+    Parameters
+    ----------
+    corpus : str
+        Its short name.
+    folder : str or pathlib.Path
+        For this book ``book/results``.
+
+    Returns
+    -------
+    int
+        Number of records that were not there before.
+
+    Examples
+    --------
+    >>> publish("demo", "book/results")  # doctest: +SKIP
+    """
+    copied = 0
+    for record in sorted((files.home() / "results" / corpus).glob("*.json")):
+        target = Path(folder, corpus, record.name)
+        if target.exists():
+            continue
+        for source in (record.with_suffix(".npz"), record):
+            with files.atomic(target.with_suffix(source.suffix)) as temporary:
+                shutil.copyfile(source, temporary)
+        copied += 1
+    return copied
+
+
+def read(path: str | Path) -> Trial:
+    """Read one record.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Of the ``.json``.
+
+    Returns
+    -------
+    Trial
+        Without its network.
+
+    Raises
+    ------
+    DataError
+        If it is missing or damaged.
+
+    Examples
+    --------
+    >>> read("nothing.json")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    crnnlib.errors.DataError: nothing.json: not a record of a trial (...); delete it and run the study again
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text("utf-8"))
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            names = np.array(record["split"]["test"])[arrays["song"]]
+            clips = voting.Scores(
+                arrays["probabilities"].astype(np.float32), arrays["truth"], names, tuple(record["classes"]),
+                start=arrays["start"], level="clip",
+            )  # fmt: skip
+            return Trial(record, clips, arrays["bottleneck"])
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise DataError(f"{path}: not a record of a trial ({error}); delete it and run the study again") from error
