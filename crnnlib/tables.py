@@ -12,7 +12,7 @@ from crnnlib import evaluation, published, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["beside_paper", "differences", "overview", "pick", "pooled"]
+__all__ = ["beside_paper", "differences", "matched", "overview", "pick", "pooled"]
 
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
@@ -52,6 +52,29 @@ def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> l
         return all(value is None or own[key] == value for key, value in wanted.items())
 
     return [trial for trial in trials if agrees(trial)]
+
+
+def matched(a: Iterable, b: Iterable) -> tuple[list, list]:
+    """Keep the trials of two settings that were tested on the same songs with the same seed.
+
+    Parameters
+    ----------
+    a, b : iterable of Trial
+        Of one setting each.
+
+    Returns
+    -------
+    tuple of list of Trial
+        Of equal length, partner by partner; empty where nothing matches.
+
+    Examples
+    --------
+    >>> matched([], [])
+    ([], [])
+    """
+    of_b = {_tested(trial): trial for trial in b}
+    kept = [trial for trial in a if _tested(trial) in of_b]
+    return kept, [of_b[_tested(trial)] for trial in kept]
 
 
 def pooled(trials: Iterable, level: str = "song") -> Scores:
@@ -231,3 +254,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
                 "trials": int(song["trials"]), "songs": int(song["n"]),
             })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _tested(trial) -> tuple:
+    return trial.record["seed"], tuple(trial.record["split"]["test"])

@@ -15,8 +15,8 @@ def songs(truth, predicted, names=None):
     return voting.Scores(np.eye(3)[predicted], truth, names, ("x", "y", "z"), level="song")
 
 
-def trial(recipe="paper", split="song", clip_s=3.0, seed=0, scores=None):
-    record = {"recipe": {"name": recipe}, "split": {"name": split}, "clip_s": clip_s, "seed": seed}
+def trial(recipe="paper", split="song", clip_s=3.0, seed=0, scores=None, test=()):
+    record = {"recipe": {"name": recipe}, "split": {"name": split, "test": test}, "clip_s": clip_s, "seed": seed}
     return SimpleNamespace(record=record, songs=scores, test_clips=scores)
 
 
@@ -34,6 +34,12 @@ def test_pick_takes_folds_by_the_kind_of_their_split():
 def test_pick_keeps_what_agrees_with_everything(asked, kept):
     trials = [trial(), trial(seed=1), trial(clip_s=10.0)]
     assert len(tables.pick(trials, **asked)) == kept
+
+
+def test_matched_trials_have_tested_the_same_songs():
+    paper = [trial(test=("s",), seed=0), trial(test=("s",), seed=1), trial(test=("t",), seed=0)]
+    other = [trial("wide", test=("t",), seed=0), trial("wide", test=("s",), seed=1), trial("wide", test=("u",), seed=2)]
+    assert tables.matched(other, paper) == ([other[0], other[1]], [paper[2], paper[1]])
 
 
 def test_pooled_holds_every_fold():
