@@ -181,6 +181,9 @@ def test_a_click_on_a_point_is_heard(visit, address, site, name, way):
         first = audio.evaluate("a => a.currentTime")
         page.wait_for_function("([a, t]) => a.currentTime > t", arg=[audio.element_handle(), first], timeout=20_000)
         assert first >= point["start"] - 0.1 or way == "file"
+        length = plot.evaluate("p => p.data[0].meta?.clip_s ?? p.layout.meta.clip_s")
+        page.wait_for_function("a => a.paused", arg=audio.element_handle(), timeout=(length + 20) * 1000)
+        assert audio.evaluate("a => a.currentTime") < point["start"] + length + 1
         told = figure.locator("canvas[role=img]").get_attribute("aria-label")
         assert told.startswith("Log-mel spectrogram of ")
         painted = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
@@ -247,3 +250,5 @@ def test_pages_are_light_and_plotly_is_there_once(site):
     for name in PAGES:
         text = (site / f"{name}.html").read_text("utf-8")
         assert ("plotly.min.js" in text) == ('class="crnn-' in text), name
+        assert "data:audio" not in text, f"{name} holds what is for JupyterLab"
+        assert str(ROOT) not in text, f"{name} tells where it was built"

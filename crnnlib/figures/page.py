@@ -22,7 +22,7 @@ from crnnlib.errors import ParameterError
 from crnnlib.figures import theme
 from crnnlib.figures.audio import Player, listen_folder
 
-__all__ = ["ASSETS", "Embedded", "embed", "save", "show"]
+__all__ = ["Embedded", "embed", "save", "show"]
 
 #: Script and style that a page with figures needs, besides plotly's own script.
 ASSETS = Path(__file__).with_name("figures.js"), Path(__file__).with_name("figures.css")
