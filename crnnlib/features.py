@@ -2,9 +2,9 @@
 
 A store is the folder ``features/<corpus>-<digest of the settings>`` below `crnnlib.files.home`, with one ``.npy`` per
 track: ``(frames, n_mels)``, float16, dB. A file is whole or absent, so a killed extraction goes on where it stopped,
-and two may run at once. It carries its source's time of change, and is made anew when the source is newer. Files are
-opened on use: no descriptor is held. ``failures.csv`` (track_id, path, reason) lists what the last extraction could not
-use; ``index.json`` keeps digests that were asked for.
+and two may run at once. It carries its source's time of change, and is made anew when the source has another. Files are
+opened on use: no descriptor is held, save by a map that a caller keeps. ``failures.csv`` (track_id, path, reason) lists
+what the last extraction could not use; ``index.json`` keeps digests that were asked for.
 """
 
 import collections
@@ -61,7 +61,7 @@ class Store:
     corpus: str
     track_ids: tuple[str, ...]
 
-    def __getitem__(self, track_id: str) -> np.ndarray:
+    def __getitem__(self, track_id: str) -> np.memmap:
         """Memory map of a track, shape (frames, n_mels), float16, dB; read-only."""
         try:
             return np.load(self.folder / _file_name(track_id), mmap_mode="r", allow_pickle=False)
@@ -146,17 +146,20 @@ def extract(tracks, settings: LogMel = _PAPER, n_jobs=None, strict=False, progre
     paths = table.validate(tracks)["path"].to_dict()
     corpus = tracks.attrs["corpus"]
     folder = files.home() / "features" / f"{corpus}-{settings.digest}"
-    folder.mkdir(parents=True, exist_ok=True)
-    files.sweep(folder)
-    pending = [track_id for track_id in paths if _stale(paths[track_id], folder / _file_name(track_id))]
-    failed = {}
-    for track_id, reason in _run(pending, paths, folder, settings, n_jobs, progress):
-        if reason and strict:
-            raise DataError(f"{paths[track_id]}: {reason}")
-        if reason:
-            failed[track_id] = reason
-    files.sweep(folder)  # after a worker that was killed
-    report = _report(folder / "failures.csv", paths, failed)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.sweep(folder)
+        failed = {}
+        for track_id, reason in _run(paths, folder, settings, n_jobs, progress):
+            if reason and strict:
+                raise DataError(f"{paths[track_id]}: {reason}")
+            if reason:
+                failed[track_id] = reason
+        files.sweep(folder)  # after a worker that was killed
+        report = _report(folder / "failures.csv", paths, failed)
+    except OSError as error:
+        message = f"{folder}: cannot be written ({error.strerror})"
+        raise DataError(f"{message}; make room there, or name another place in CRNNLIB_HOME") from error
     if len(failed) == len(paths):
         raise DataError(f"{corpus}: {report}")
     if failed:
@@ -171,22 +174,24 @@ def _file_name(track_id: str) -> str:
 
 
 def _status(path: str | Path) -> tuple[int, int]:
-    """Time of change in ns and size in bytes; zeros for what is not there."""
+    """Time of change in ns and size in bytes; -1 and 0 for what is not there."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
-        return 0, 0
+        return -1, 0
     return status.st_mtime_ns, status.st_size
 
 
 def _stale(source: str, target: Path) -> bool:
     """Tell whether to extract; what was extracted from a source that is gone since stays good."""
-    made = _status(target)[0]
-    return not made or _status(source)[0] > made + 1_000_000  # file systems round
+    changed, made = _status(source)[0], _status(target)[0]
+    coarse = made % 1_000_000_000 == 0  # as file systems may round
+    return made < 0 or (changed >= 0 and abs(changed - made) > (2_000_000_000 if coarse else 1_000_000))
 
 
-def _run(pending, paths, folder, settings, n_jobs, progress):
-    """Yield (track_id, reason or "") as tracks are done, in any order."""
+def _run(paths, folder, settings, n_jobs, progress):
+    """Extract what is stale; yield (track_id, reason or "") as tracks are done, in any order."""
+    pending = [track_id for track_id in paths if _stale(paths[track_id], folder / _file_name(track_id))]
     if not pending:
         return
     backend, chosen = joblib.parallel.get_active_backend()
@@ -205,15 +210,15 @@ def _run(pending, paths, folder, settings, n_jobs, progress):
 
 
 def _extract_one(track_id, path, target, settings, bank) -> tuple[str, str]:
+    changed = _status(path)[0]
     try:
-        changed = _status(path)[0]
         values = log_mel(load_audio(path, settings), settings, bank).astype(np.float16)
     except DataError as error:
         target.unlink(missing_ok=True)
         return track_id, str(error).removeprefix(f"{path}: ")
     with files.atomic(target) as temporary:
         np.save(temporary, values, allow_pickle=False)
-        os.utime(temporary, ns=(changed, changed))
+        os.utime(temporary, ns=(max(changed, 0), max(changed, 0)))
     return track_id, ""
 
 

@@ -159,6 +159,22 @@ def test_only_what_is_missing_or_changed_is_extracted_again(tracks, home, tmp_pa
     assert 1 <= sum(again[name] != inodes[name] for name in inodes) <= 2
 
 
+@pytest.mark.parametrize("when", [0, 315532800, 1.5e9, 1.5e9 + 0.123456789, time.time() + 1e6], ids=str)
+def test_a_file_of_any_age_is_extracted_once_and_again_when_another_takes_its_place(tracks, home, tmp_path, when):
+    copies = copied(tracks.iloc[:1], tmp_path)
+    os.utime(copies["path"].iloc[0], (when, when))
+    store = extract(copies)
+    (stored,) = store.folder.glob("*.npy")
+    before = stored.stat().st_ino
+    assert extract(copies).digest(copies.index[0])
+    assert stored.stat().st_ino == before
+    shutil.copy(tracks["path"].iloc[1], copies["path"].iloc[0])
+    os.utime(copies["path"].iloc[0], (1e9, 1e9))  # older than most
+    assert extract(copies).n_frames(copies.index[0]) != len(
+        features.log_mel(features.load_audio(tracks["path"].iloc[0]))
+    )
+
+
 def test_a_file_that_went_bad_leaves_the_store_and_one_that_is_gone_stays(tracks, home, tmp_path):
     copies = copied(tracks.iloc[:3], tmp_path)
     bad, gone, _ = copies.index
@@ -177,6 +193,19 @@ def test_a_file_that_went_bad_leaves_the_store_and_one_that_is_gone_stays(tracks
     store = extract(copies)
     assert bad in store.track_ids
     assert not (store.folder / "failures.csv").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told(tracks, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CRNNLIB_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"file/features/.*: cannot be written .* another place in CRNNLIB_HOME"):
+        extract(tracks)
+
+
+def test_strict_ends_at_once_on_two_processes(tracks, home):
+    broken = tracks.assign(path=["/nowhere/song.mp3", *tracks["path"][1:]])
+    with pytest.raises(DataError, match=r"/nowhere/song.mp3: missing"):
+        extract(broken, n_jobs=2, strict=True)
 
 
 def test_a_table_that_is_none_is_refused(tracks, home):
