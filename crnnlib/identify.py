@@ -170,5 +170,10 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
     clips = np.stack([values[start : start + n_frames] for start in starts])
     _, probabilities = model.bottleneck.predict(clips, batch_size=64, verbose=0)
     return voting.Scores(
-        probabilities, np.zeros(len(clips), int), [str(path)] * len(clips), model.classes, start=starts, level="clip"
+        probabilities,
+        np.zeros(len(clips), int),
+        np.full(len(clips), str(path)),
+        model.classes,
+        start=starts,
+        level="clip",
     )

@@ -88,7 +88,7 @@ class Run:
     @property
     def finished(self) -> bool:
         done = len(self.history)
-        return done >= self.recipe.max_epochs or (done and done - self.best_epoch >= self.recipe.patience)
+        return done >= self.recipe.max_epochs or (done > 0 and done - self.best_epoch >= self.recipe.patience)
 
     def step(self) -> dict:
         """Train and judge one epoch, and write the state."""

@@ -5,7 +5,7 @@ threshold, else refused. The truth of unknown songs is none of the classes and i
 *Identify your own music*.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,7 @@ def separation(known: Scores, unknown: Scores, n_boot: int = 2000, seed: int = 0
     }
 
 
-def refusals(known: Scores, unknown: Scores, thresholds: Sequence[float] = np.linspace(0, 1, 21)) -> pd.DataFrame:
+def refusals(known: Scores, unknown: Scores, thresholds: Iterable[float] = np.linspace(0, 1, 21)) -> pd.DataFrame:
     """What each threshold keeps and refuses.
 
     Parameters

@@ -154,7 +154,7 @@ def embedding_map(
                 hovertemplate=_HOVER,
             )
     anew = {"xaxis.autorange": True, "yaxis.autorange": True}
-    choices = {
+    choices: dict[str, list[tuple]] = {
         "Method": [(_NAMES.get(m, m), [_coordinates(parts, m), anew]) for m in methods],
         "View": [(label, [{"visible": [label == view for view in view_of]}, anew]) for label in views],
         "Colour": [("by artist", [{"marker.color": plain}]), ("by album", [{"marker.color": by_album}])],
