@@ -79,7 +79,7 @@ def one_process(path, seconds, rounds, out):
 
 
 def two_processes(path, seconds, n_tracks, rounds, home):
-    """Print what a second process brings, its start included."""
+    """Print what a second process brings; the first round starts it, the others find it running."""
     names = [f"{number:04d}" for number in range(n_tracks)]
     tracks = pd.DataFrame({"artist": "a", "album": "b", "title": names, "path": str(path)})
     tracks.index = pd.Index([f"a/b/{name}" for name in names], name="track_id")
