@@ -60,7 +60,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{_HOST}-{os.getpid()}-{path.name[-120:]}")
+    tail = path.name.encode()[-120:].decode(errors="ignore")  # a name holds at most 255 bytes
+    temporary = path.with_name(f".tmp-{_HOST}-{os.getpid()}-{tail}")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -147,6 +147,16 @@ def deal(units: list, k: int, first: int = 0) -> Iterator[tuple[list, list]]:
 def flat(units: Iterable[Iterable[str]]) -> list[str]:
     """List the ids of units.
 
+    Parameters
+    ----------
+    units : iterable of iterable of str
+        Groups of ids.
+
+    Returns
+    -------
+    list of str
+        Their ids, one group after the other.
+
     Examples
     --------
     >>> flat([["a", "b"], ["c"]])
@@ -158,6 +168,18 @@ def flat(units: Iterable[Iterable[str]]) -> list[str]:
 def share(n: int, of_one: float) -> int:
     """Round a share of `n`, to at least one.
 
+    Parameters
+    ----------
+    n : int
+        How many there are.
+    of_one : float
+        The share, in [0, 1].
+
+    Returns
+    -------
+    int
+        Between 1 and `n`.
+
     Examples
     --------
     >>> share(25, 0.1), share(3, 0.1)
@@ -168,6 +190,18 @@ def share(n: int, of_one: float) -> int:
 
 def shuffled(units: list, rng: np.random.Generator) -> list:
     """Return the units in random order.
+
+    Parameters
+    ----------
+    units : list
+        Whatever is to be shuffled; left as it is.
+    rng : numpy.random.Generator
+        Draws the order.
+
+    Returns
+    -------
+    list
+        The same units in another order.
 
     Examples
     --------

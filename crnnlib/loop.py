@@ -87,6 +87,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        """Whether all epochs are done, or too many have passed without a better one."""
         done = len(self.history)
         return done >= self.recipe.max_epochs or (done > 0 and done - self.best_epoch >= self.recipe.patience)
 
@@ -118,6 +119,7 @@ class Run:
         return epoch
 
     def restore_best(self) -> None:
+        """Give the network the weights of the epoch that validation judged best."""
         self.model.set_weights(self.best)
 
     def _judge(self) -> tuple[float, float]:

