@@ -16,6 +16,7 @@ __all__ = [
     "evaluation",
     "features",
     "figures",
+    "inverse",
     "models",
     "records",
     "splits",
