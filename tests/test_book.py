@@ -13,8 +13,11 @@ import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import numpy as np
 import pytest
 import yaml
+
+from crnnlib import figures, voting
 
 pytestmark = pytest.mark.book
 
@@ -88,11 +91,11 @@ def at_home(url, home):
 
 def draw_all(page):
     """Scroll to each figure until it is drawn."""
-    figures = page.locator(".crnn-figure")
-    for i in range(figures.count()):
-        figures.nth(i).scroll_into_view_if_needed()
-        figures.nth(i).locator("xpath=self::*[@data-drawn]").wait_for(state="attached", timeout=60_000)
-    return figures.all()
+    found = page.locator(".crnn-figure")
+    for i in range(found.count()):
+        found.nth(i).scroll_into_view_if_needed()
+        found.nth(i).locator("xpath=self::*[@data-drawn]").wait_for(state="attached", timeout=60_000)
+    return found.all()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -103,6 +106,8 @@ def test_a_page_opens_without_complaint_and_draws_its_figures(visit, address, na
     for figure in draw_all(page):
         traces = figure.evaluate("f => f.querySelector('.crnn-plot').data.length")
         assert traces == int(figure.get_attribute("data-traces"))
+        fits = "f => Math.abs(f.querySelector('.main-svg').clientWidth - f.querySelector('.crnn-plot').clientWidth) < 2"
+        page.wait_for_function(fits, arg=figure.element_handle(), timeout=10_000)
         assert figure.locator(".main-svg").first.bounding_box()["width"] > 200
         assert figure.locator("svg[role=img]").first.get_attribute("aria-label")
         assert figure.locator("figcaption").inner_text().strip()
@@ -159,6 +164,29 @@ def point_of(plot):
     )
 
 
+def click_and_hear(page, figure, reads_pixels):
+    """Click on a point of a figure; its clip is heard from start to end, beside its spectrogram."""
+    plot, audio = figure.locator(".crnn-plot"), figure.locator("audio")
+    plot.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    point = point_of(plot)
+    page.mouse.move(point["x"] - 1, point["y"])
+    page.mouse.move(point["x"], point["y"])
+    page.wait_for_timeout(300)
+    page.mouse.click(point["x"], point["y"])
+    page.wait_for_function("a => !a.paused && a.currentTime > 0", arg=audio.element_handle(), timeout=20_000)
+    first = audio.evaluate("a => a.currentTime")
+    assert first >= point["start"] - 0.1
+    page.wait_for_function("([a, t]) => a.currentTime > t", arg=[audio.element_handle(), first], timeout=20_000)
+    length = plot.evaluate("p => p.data[0].meta?.clip_s ?? p.layout.meta.clip_s")
+    page.wait_for_function("a => a.paused", arg=audio.element_handle(), timeout=(length + 20) * 1000)
+    assert audio.evaluate("a => a.currentTime") < point["start"] + length + 1
+    canvas = figure.locator("canvas.crnn-spectrogram")
+    assert canvas.get_attribute("aria-label").startswith("Log-mel spectrogram of ")
+    if reads_pixels:
+        assert canvas.evaluate("c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)")
+
+
 @pytest.mark.parametrize("way", ["http", "file"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_click_on_a_point_is_heard(visit, address, site, name, way):
@@ -166,28 +194,20 @@ def test_a_click_on_a_point_is_heard(visit, address, site, name, way):
         return
     page = visit(f"{address}/{name}.html" if way == "http" else (site / f"{name}.html").as_uri())
     for figure in draw_all(page):
-        audio = figure.locator("audio")
-        if not audio.count():
-            continue
-        plot = figure.locator(".crnn-plot")
-        plot.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-        point = point_of(plot)
-        page.mouse.move(point["x"] - 1, point["y"])
-        page.mouse.move(point["x"], point["y"])
-        page.wait_for_timeout(300)
-        page.mouse.click(point["x"], point["y"])
-        page.wait_for_function("a => !a.paused && a.currentTime > 0", arg=audio.element_handle(), timeout=20_000)
-        first = audio.evaluate("a => a.currentTime")
-        page.wait_for_function("([a, t]) => a.currentTime > t", arg=[audio.element_handle(), first], timeout=20_000)
-        assert first >= point["start"] - 0.1 or way == "file"
-        length = plot.evaluate("p => p.data[0].meta?.clip_s ?? p.layout.meta.clip_s")
-        page.wait_for_function("a => a.paused", arg=audio.element_handle(), timeout=(length + 20) * 1000)
-        assert audio.evaluate("a => a.currentTime") < point["start"] + length + 1
-        told = figure.locator("canvas[role=img]").get_attribute("aria-label")
-        assert told.startswith("Log-mel spectrogram of ")
-        painted = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v > 0)"
-        assert way == "file" or figure.locator("canvas.crnn-spectrogram").evaluate(painted)
+        if figure.locator("audio").count():
+            click_and_hear(page, figure, reads_pixels=way == "http")
+
+
+def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
+    names = sorted(tracks["artist"].unique())
+    truth = [names.index(artist) for artist in tracks["artist"]]
+    songs = voting.Scores(np.eye(3)[truth], truth, tracks.index, names, start=[31] * len(tracks))
+    plane = np.random.default_rng(0).normal(size=(songs.n, 2))
+    drawn = figures.embedding_map(figures.points(songs, tracks, {"pca": plane}, clip_s=1))
+    listen = figures.player(tracks, clip_s=1, progress=False)
+    path = figures.save(drawn, tmp_path / "book" / "map.html", "Songs.", "A map of songs.", tracks, listen)
+    page = visit(path.as_uri())
+    click_and_hear(page, draw_all(page)[0], reads_pixels=False)
 
 
 def test_figures_follow_the_mode_of_the_page(visit, address, site):

@@ -244,6 +244,10 @@
     if (menus.length) lists(figure, menus);
     await Plotly.newPlot(plot, traces, layout, CONFIG);
     describe(plot, plot.dataset.alt);
+    // Side bars come and go without a change of the window, which is all that plotly listens to.
+    new ResizeObserver(() => {
+      if (plot.clientWidth && Math.abs(plot.clientWidth - plot._fullLayout.width) > 1) Plotly.Plots.resize(plot);
+    }).observe(plot);
     plot.on("plotly_click", ({ points: [point] }) => {
       const player = players.get(figure.querySelector(".crnn-player"));
       const facts = point.customdata;
