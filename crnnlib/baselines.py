@@ -16,7 +16,7 @@ from crnnlib import features, files
 from crnnlib.errors import ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["NAMES", "run", "song_statistics"]
+__all__ = ["NAMES", "ready", "run", "song_statistics"]
 
 NAMES = ("gaussian", "gaussian+chroma", "svm", "logistic", "musicnn")
 _N_MFCC, _N_CHROMA = 20, 12
@@ -92,6 +92,31 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
     return Scores(probabilities, truth[len(learn) :], np.array(test), classes, level="song")
 
 
+def ready(tracks: pd.DataFrame, store) -> tuple[str, ...]:
+    """Name the baselines that need neither audio nor a download: their statistics come from the store or the cache.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        Track table.
+    store : features.Store
+        Log-mel spectrograms of these tracks.
+
+    Returns
+    -------
+    tuple of str
+        Of `NAMES`, in their order.
+
+    Examples
+    --------
+    >>> ready(tracks, store)                                     # doctest: +SKIP
+    ('gaussian', 'svm', 'logistic')
+    """
+    needs = {"gaussian+chroma": "chroma", "musicnn": "musicnn"}
+    lacking = {kind for kind in needs.values() if not all(p.exists() for p in _paths(tracks, store, kind).values())}
+    return tuple(name for name in NAMES if needs.get(name) not in lacking)
+
+
 def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: bool = True) -> np.ndarray:
     """Describe each song by one vector; cached by the content of the song.
 
@@ -125,15 +150,19 @@ def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: b
     makers = {"mfcc": _mfcc, "chroma": _chroma, "musicnn": _musicnn}
     if kind not in makers:
         raise ParameterError(f"kind={kind!r}: expected one of {', '.join(makers)}")
-    folder = files.home() / "statistics" / kind
-    files.sweep(folder)
-    paths = {track: folder / f"{store.digest(track)}.npy" for track in tracks.index}
+    paths = _paths(tracks, store, kind)
+    files.sweep(files.home() / "statistics" / kind)
     missing = [track for track, path in paths.items() if not path.exists()]
     make = makers[kind](tracks, store) if missing else None
     for track in tqdm(missing, desc=kind, unit="track", disable=not (progress and missing)):
         with files.atomic(paths[track]) as temporary:
             np.save(temporary, make(track).astype(np.float32), allow_pickle=False)
     return np.stack([np.load(path, allow_pickle=False) for path in paths.values()])
+
+
+def _paths(tracks, store, kind: str):
+    folder = files.home() / "statistics" / kind
+    return {track: folder / f"{store.digest(track)}.npy" for track in tracks.index}
 
 
 def _mfcc(tracks, store):

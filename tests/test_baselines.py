@@ -118,6 +118,13 @@ def test_statistics_are_computed_once_per_content(tracks, store, home, tmp_path)
     assert len(list((home / "statistics" / "chroma").glob("*.npy"))) == 24
 
 
+def test_chroma_is_ready_once_its_statistics_are_in_the_cache(tracks, store, home):
+    shutil.rmtree(home / "statistics", ignore_errors=True)
+    assert baselines.ready(tracks, store) == ("gaussian", "svm", "logistic")
+    baselines.song_statistics(tracks, store, "chroma", progress=False)
+    assert baselines.ready(tracks, store) == ("gaussian", "gaussian+chroma", "svm", "logistic")
+
+
 def test_statistics_follow_the_settings_of_the_store(tracks, store):
     shorter = features.extract(tracks, dataclasses.replace(store.settings, max_s=2.0), n_jobs=1, progress=False)
     for kind in ("mfcc", "chroma"):
