@@ -52,9 +52,8 @@ def main():
             network.train_on_batch(x, y)
             steps.append(time.perf_counter() - began)
         step = float(np.median(steps))
-    print(
-        f"{options.frames} frames: {16 / loading:,.0f} clips/s from the store; a batch takes {loading / step:.1%} of a step"
-    )
+    share = f"a batch takes {loading / step:.1%} of a training step"
+    print(f"{options.frames} frames: {16 / loading:,.0f} clips/s from the store; {share}")
 
 
 if __name__ == "__main__":
