@@ -69,6 +69,7 @@ def build(corpus):
         shutil.rmtree(folder / ".jupyter_cache", ignore_errors=True)
         shutil.rmtree(folder / ".doctrees", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "html" / "reports", ignore_errors=True)
     (folder / ".behind").write_text(seen[folder / ".behind"])
     failed = prepare(corpus) or render(corpus)
     if failed:
