@@ -68,7 +68,11 @@ def deb(path, *members, cut=None):
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.GNU_FORMAT) as out:
         for info, data in members:
-            out.addfile(info, data)
+            if data is None and info.size:  # Python 3.13 refuses a header whose bytes do not follow
+                header = info.tobuf(tarfile.GNU_FORMAT)
+                out.offset += out.fileobj.write(header)
+            else:
+                out.addfile(info, data)
     parts = {"debian-binary": b"2.0\n", "control.tar": tarfile.BLOCKSIZE * 20 * b"\0", "data.tar": tar.getvalue()[:cut]}
     with path.open("wb") as out:
         out.write(b"!<arch>\n")
