@@ -140,8 +140,8 @@ def train(
     0.91
     """
     n_frames = store.settings.n_frames(clip_s)
-    trial_id = identity(store, split, n_frames, recipe, seed, label)
     classes, parts = _clip_sets(store, tracks, split, n_frames, recipe, label)
+    trial_id = identity(store, split, n_frames, recipe, seed, label)
     resident = device.has_gpu() if resident is None else resident
     dtype = dtype or device.best_dtype()
     run = Run(parts, len(classes), recipe, seed, dtype, fast, resident, files.home() / "checkpoints" / trial_id)

@@ -193,9 +193,13 @@ def test_a_click_on_a_point_is_heard(visit, address, site, name, way):
     if 'class="crnn-player"' not in (site / f"{name}.html").read_text("utf-8"):
         return
     page = visit(f"{address}/{name}.html" if way == "http" else (site / f"{name}.html").as_uri())
+    clickable = "plot => plot._fullData.some(trace => trace.visible === true && trace.customdata)"
+    heard = 0
     for figure in draw_all(page):
-        if figure.locator("audio").count():
+        if figure.locator("audio").count() and figure.locator(".crnn-plot").evaluate(clickable):
             click_and_hear(page, figure, reads_pixels=way == "http")
+            heard += 1
+    assert heard or "07_map" not in name
 
 
 def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
