@@ -27,7 +27,7 @@ from crnnlib.files import atomic, home, sweep
 
 __all__ = ["library", "make"]
 
-_VERSION = 3  # another sound, another version: corpora of an older one are made anew
+_VERSION = 4  # another sound, another version: corpora of an older one are made anew
 _DEFAULTS = {"seed": 0, "producer_effect": 1.0, "artists": 8, "albums": 6, "songs": 3, "seconds": 25.0}
 _LIMITS = {"seed": (0, 2**31), "producer_effect": (0, 2), "artists": (2, 8), "albums": (1, 6), "songs": (1, 99)}
 _LIMITS |= {"seconds": (4, 600)}
@@ -180,7 +180,7 @@ def _studio(song, settings):
     chosen = Studio(
         **{key: value for key, value in listed[(a + _STUDIO_ORDER[b]) % len(listed)].items() if key != "name"}
     )
-    return NEUTRAL.towards(chosen, settings["producer_effect"] * rng.uniform(0.8, 1.2))
+    return NEUTRAL.towards(chosen, settings["producer_effect"] * rng.uniform(0.75, 1.1))
 
 
 def _write(path, song, settings):
