@@ -12,12 +12,13 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
+import pandas as pd
 
 from crnnlib import augment as augmentation
 from crnnlib.errors import ParameterError
 from crnnlib.layers import ConvBlock, NonLocal, StatisticsPooling, hard_sigmoid
 
-__all__ = ["VARIANTS", "BlockStatistics", "bottleneck", "crnn", "recalibrate"]
+__all__ = ["VARIANTS", "BlockStatistics", "anatomy", "bottleneck", "crnn", "recalibrate"]
 
 #: Convolution blocks of each variant: filters, pool (time, frequency), convolutions before the pool. "larger" and
 #: "vgg" are stacks that the authors' repository tries and the paper does not report; "1d" and "rnn" have none.
@@ -133,6 +134,44 @@ def bottleneck(model: keras.Model) -> keras.Model:
     [(None, 32), (None, 20)]
     """
     return keras.Model(model.input, [model.get_layer("bottleneck").output, model.output])
+
+
+def anatomy(model: keras.Model) -> pd.DataFrame:
+    """Take a CRNN apart: its layers, the size of what comes out of each, and how much of the clip one value depends on.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `crnn`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a layer, in order. Columns: `kind`; `shape`, without the batch; `parameters`; `sees_frames` and
+        `sees_bands`, the receptive field, which at an edge may reach beyond the clip; `step_frames` and `step_bands`,
+        from the field of one value to that of the next. After a recurrent layer a value sees the whole clip.
+
+    Examples
+    --------
+    >>> anatomy(crnn(94, 20)).loc["block1", ["sees_frames", "sees_bands", "step_frames"]].to_list()
+    [4, 4, 2]
+    """
+    whole = (keras.layers.RNN, NonLocal, StatisticsPooling)
+    field, step, rows = [1, 1], [1, 1], {}
+    for layer in model.layers:
+        if isinstance(layer, ConvBlock):
+            field = [seen + (pool + 1) * one for seen, pool, one in zip(field, layer.pool, step, strict=True)]
+            step = [one * pool for one, pool in zip(step, layer.pool, strict=True)]
+        elif isinstance(layer, keras.layers.Conv1D):
+            field = [field[0] + (layer.kernel_size[0] - 1) * step[0], model.input.shape[2]]
+        elif isinstance(layer, keras.layers.MaxPooling1D):
+            field[0] += (layer.pool_size[0] - 1) * step[0]
+            step[0] *= layer.pool_size[0]
+        elif isinstance(layer, whole):
+            field = list(model.input.shape[1:])
+        rows[layer.name] = [type(layer).__name__, layer.output.shape[1:], layer.count_params(), *field, *step]
+    columns = ["kind", "shape", "parameters", "sees_frames", "sees_bands", "step_frames", "step_bands"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("layer")
 
 
 class BlockStatistics(keras.Model):

@@ -4,6 +4,7 @@
 lets a click on it be heard. `styles` gives each artist one colour and symbol for all figures.
 """
 
+from crnnlib.figures.architecture import architecture, receptive_fields
 from crnnlib.figures.audio import Player, player, sounds
 from crnnlib.figures.comparisons import ablation, dial, forest
 from crnnlib.figures.corpus import album_spectra, durations, mel_panels, tracks_per_artist
@@ -11,7 +12,7 @@ from crnnlib.figures.maps import embedding_map, points, timeline
 from crnnlib.figures.page import Embedded, embed, save, show
 from crnnlib.figures.results import calibration, confusion, f1_by_clip_length, refusals, vote_curve
 from crnnlib.figures.theme import Style, styles
-from crnnlib.figures.training import architecture, learning_curves, time_per_clip_length
+from crnnlib.figures.training import learning_curves, time_per_clip_length
 
 __all__ = [
     "Embedded",
@@ -32,6 +33,7 @@ __all__ = [
     "mel_panels",
     "player",
     "points",
+    "receptive_fields",
     "refusals",
     "save",
     "show",

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from crnnlib.errors import DataError
 from crnnlib.figures import theme
 
-__all__ = ["architecture", "learning_curves", "time_per_clip_length"]
+__all__ = ["learning_curves", "time_per_clip_length"]
 
 _METRICS = {
     "val_accuracy": "validation accuracy (clips)",
@@ -23,12 +23,12 @@ _METRICS = {
 
 
 def learning_curves(trials: Iterable, metric: str = "val_accuracy") -> go.Figure:
-    """How trials learn: a line each, coloured by clip length, dashed where the split is by album.
+    """How trials learn: a line each, coloured by clip length or recipe, dashed where the split is by album.
 
     Parameters
     ----------
     trials : iterable of Trial or dict
-        Trials or their records.
+        Trials or their records. Where recipes differ, they are named and coloured instead of clip lengths.
     metric : {"val_accuracy", "val_loss", "accuracy", "loss"}
         What is shown first; a menu holds the others.
 
@@ -48,17 +48,20 @@ def learning_curves(trials: Iterable, metric: str = "val_accuracy") -> go.Figure
     '3 s, song split, seed 0'
     """
     records = _records(trials)
+    recipes = sorted({_recipe(record) for record in records})
     lengths = sorted({record["clip_s"] for record in records})
     figure = theme.blank(height=440)
     for record in records:
-        split = _split(record)
+        split, several = _split(record), len(recipes) > 1
+        colour = _ordered(_recipe(record), recipes) if several else _ordered(record["clip_s"], lengths)
         figure.add_scatter(
             x=[epoch["epoch"] for epoch in record["history"]],
             y=_column(record, metric),
             mode="lines+markers",
             marker={"size": 4},
-            line={"color": _ordered(record["clip_s"], lengths), "dash": theme.SPLIT_DASHES.get(split, "dot")},
-            name=f"{record['clip_s']:g} s, {theme.text(record['split']['name'])} split, seed {record['seed']}",
+            line={"color": colour, "dash": theme.SPLIT_DASHES.get(split, "dot")},
+            name=f"{theme.text(_recipe(record)) + ', ' if several else ''}{record['clip_s']:g} s, "
+            f"{theme.text(record['split']['name'])} split, seed {record['seed']}",
             hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
         )
     first = [metric, *(name for name in _METRICS if name != metric)]
@@ -122,55 +125,6 @@ def time_per_clip_length(trials: Iterable) -> go.Figure:
     return figure.update_yaxes(title="time (s)", rangemode="tozero")
 
 
-def architecture(model) -> go.Figure:
-    """A network drawn from itself: what goes into each layer, and how large it comes out.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With named layers and known output shapes.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        One bar a layer: its length is the number of values that come out (logarithmic), its colour the kind of layer.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace as Layer
-    >>> class Dense(Layer):
-    ...     def count_params(self): return 12
-    >>> figure = architecture(Layer(layers=[Dense(name="dense", output=Layer(shape=(None, 4)))]))
-    >>> figure.data[0].text
-    ('4  ·  12 parameters',)
-    """
-    rows = []
-    for layer in model.layers:
-        kind = type(layer).__name__
-        shape = [size for size in layer.output.shape[1:] if size is not None]
-        rows.append((layer.name, kind, shape, layer.count_params()))
-    kinds = list(dict.fromkeys(kind for _, kind, _, _ in rows))
-    figure = theme.blank(height=110 + 24 * len(rows), barmode="overlay", bargap=0.25)
-    names = [name for name, *_ in rows]
-    for number, kind in enumerate(kinds):
-        mine = [row for row in rows if row[1] == kind]
-        figure.add_bar(
-            x=[float(np.prod(shape)) for _, _, shape, _ in mine],
-            y=[name for name, *_ in mine],
-            orientation="h",
-            name=kind,
-            marker_color=theme.PALETTE[number % len(theme.PALETTE)],
-            text=[
-                " × ".join(map(str, shape)) + (f"  ·  {count:,} parameters" if count else "")
-                for _, _, shape, count in mine
-            ],
-            textposition="auto",
-            hovertemplate="<b>%{y}</b><br>%{text}<extra>%{fullData.name}</extra>",
-        )
-    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1])
-    return figure.update_xaxes(type="log", title="values that come out for one clip")
-
-
 def _records(trials: Iterable) -> list[Mapping]:
     records = [getattr(trial, "record", trial) for trial in trials]
     if not records:
@@ -180,6 +134,10 @@ def _records(trials: Iterable) -> list[Mapping]:
 
 def _split(record: Mapping) -> str:
     return "album" if "album" in record["split"]["name"] else "song"
+
+
+def _recipe(record: Mapping) -> str:
+    return record.get("recipe", {}).get("name", "")
 
 
 def _column(record: Mapping, metric: str) -> list:
