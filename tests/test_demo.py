@@ -136,6 +136,19 @@ def test_files_of_an_older_version_are_made_anew(small, tmp_path):
     assert files(tmp_path / "old") == before
 
 
+def test_the_default_folder_is_made_anew_when_the_defaults_have_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("CRNNLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "_write", lambda *_: None)
+    old = tmp_path / "corpora" / "demo" / "the_paper_lanterns" / "Weir" / "01-Old.mp3"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old sound")
+    note = tmp_path / "corpora" / "demo" / "demo.json"
+    note.write_text(json.dumps({"version": 3, "settings": {"seed": 0, "albums": 4}}))
+    demo.make(progress=False)
+    assert not old.exists()
+    assert json.loads(note.read_text()) == {"version": demo._VERSION, "settings": demo._DEFAULTS}
+
+
 def test_a_folder_with_something_else_is_left_alone(small, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ParameterError, match="neither empty nor a demo corpus"):

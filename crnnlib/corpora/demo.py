@@ -86,9 +86,10 @@ def make(
     settings = _checked(dict(zip(_DEFAULTS, values, strict=True)))
     odd = {key: str(value).removesuffix(".0") for key, value in settings.items() if value != _DEFAULTS[key]}
     name = "demo" + "".join(f"-{key}{value}" for key, value in odd.items())
-    folder = Path(folder).absolute() if folder else home() / "corpora" / name
+    ours = folder is None
+    folder = home() / "corpora" / name if ours else Path(folder).absolute()
     tracks = _plan(folder, settings)
-    _claim(folder, settings)
+    _claim(folder, settings, ours)
     missing = [track for track in tracks.itertuples() if not Path(track.path).exists()]
     jobs = (joblib.delayed(_write)(track.path, track.song, settings) for track in missing)
     workers = min(joblib.cpu_count(), 1 + len(missing) // 16)
@@ -111,15 +112,15 @@ def _checked(settings):
     return {key: type(_DEFAULTS[key])(value) for key, value in settings.items()}
 
 
-def _claim(folder, settings):
-    """Mark a folder as this corpus; empty it if an older version of this module filled it."""
+def _claim(folder, settings, ours):
+    """Mark a folder as this corpus; empty it if an older version, whose default settings may differ, filled it."""
     note = folder / "demo.json"
     sweep(folder)
     if note.exists():
         held = json.loads(note.read_text())
-        if held["settings"] != settings:
+        if held["settings"] != settings and not ours:
             raise ParameterError(f"{folder}: holds the demo corpus of {held['settings']}; choose another folder")
-        if held["version"] == _VERSION:
+        if held == {"version": _VERSION, "settings": settings}:
             return
         for path in folder.glob("*/*/*.mp3"):
             path.unlink()
