@@ -16,11 +16,6 @@ PLAIN = ("gaussian", "gaussian+chroma", "svm", "logistic")
 
 
 @pytest.fixture(scope="module")
-def store(tracks):
-    return features.extract(tracks, n_jobs=1, progress=False)
-
-
-@pytest.fixture(scope="module")
 def split(tracks):
     return splits.song_split(tracks, seed=0, test=0.25)
 

@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnnlib import features
 from crnnlib.clips import Batches, ClipSet, Crop, concatenated, slice_starts
 from crnnlib.errors import DataError, ParameterError
-
-
-@pytest.fixture(scope="module")
-def store(tracks):
-    return features.extract(tracks, progress=False, n_jobs=1)
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import os
 import subprocess
 from pathlib import Path
 
-import conftest
 import librosa
 import numpy as np
 import pytest
 
+import conftest
 from crnnlib import musicnn
 from crnnlib.errors import DataError, ParameterError
 

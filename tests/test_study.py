@@ -12,16 +12,11 @@ import time
 import numpy as np
 import pytest
 
-from crnnlib import evaluation, features, records, study, training, voting
+from crnnlib import evaluation, records, study, training, voting
 from crnnlib.errors import DataError, ParameterError
 
 QUICK = dataclasses.replace(training.PAPER, name="quick", max_epochs=1, width=0.25)
 GRID = study.Grid(clip_lengths=(1.0,), kinds=("album",), trials=1, folds=2, recipes=(QUICK,))
-
-
-@pytest.fixture(scope="module")
-def store(tracks):
-    return features.extract(tracks, progress=False, n_jobs=1)
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from crnnlib import device, features, files, loop, splits, training
+from crnnlib import device, files, loop, splits, training
 from crnnlib.errors import DataError, ParameterError
 
 SHORT = dataclasses.replace(training.PAPER, name="short", max_epochs=3, width=0.25)
-
-
-@pytest.fixture(scope="module")
-def store(tracks):
-    return features.extract(tracks, progress=False, n_jobs=1)
 
 
 @pytest.fixture(scope="module")

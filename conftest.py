@@ -1,12 +1,15 @@
-"""What every test gets: a cache of its own, a quiet backend, and a little music.
+"""What every test and every example of a docstring gets: a cache of its own, a quiet backend, and a little music.
 
 The cache folder is set at once, so that no test, doctest or fixture reads or writes the user's; tests marked `corpus`
-ask for `real_home`, where the small selection of opengame20 lies after `crnnlib fetch opengame20 --small`.
+ask for `real_home`, where the small selection of opengame20 lies after `crnnlib fetch opengame20 --small`. It lies at
+the top so that the examples in `crnnlib/` see it, too.
 """
 
 import os
+import re
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import hypothesis
@@ -19,7 +22,7 @@ os.environ["CRNNLIB_HOME"] = tempfile.mkdtemp(prefix="crnnlib-tests-")
 os.environ.pop("CRNNLIB_CORPUS", None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parent / "tests" / "fixtures"
 
 # Time says nothing of right or wrong, and the same examples each time make a failure repeatable.
 hypothesis.settings.register_profile("crnnlib", deadline=None, derandomize=True)
@@ -86,3 +89,41 @@ def tracks(music_tree):
     from crnnlib import corpora
 
     return corpora.load(music_tree)
+
+
+@pytest.fixture(scope="session")
+def store(tracks):
+    """Log-mel of `tracks`."""
+    from crnnlib import features
+
+    return features.extract(tracks, n_jobs=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def split(tracks):
+    """Song split of `tracks`: one song of each artist to test."""
+    from crnnlib import splits
+
+    return splits.song_split(tracks)
+
+
+@pytest.fixture(scope="session")
+def trial(tracks, store, split):
+    """Trial over clips of one second, trained for one epoch."""
+    from crnnlib import training
+
+    return training.train(store, tracks, split, 1.0, training.Recipe(max_epochs=1), progress=False)
+
+
+@pytest.fixture(autouse=True)
+def example(request, doctest_namespace):
+    """Run an example in an empty folder, with those of the names that book/api.md explains which it uses."""
+    if isinstance(request.node, pytest.DoctestItem):
+        code = "".join(line.source for line in request.node.dtest.examples)
+        if "dpkg-deb" in code and not shutil.which("dpkg-deb"):
+            pytest.skip("needs dpkg-deb")
+        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
+        warnings.simplefilter("ignore", UserWarning)  # what a reader is told of, and the suite need not be
+        for name in ("tracks", "store", "split", "trial"):
+            if re.search(rf"\b{name}\b", code):
+                doctest_namespace[name] = request.getfixturevalue(name)
