@@ -50,6 +50,10 @@ class Store:
 
     Examples
     --------
+    >>> store.track_ids[0], store.n_frames(store.track_ids[0]), len(store.digest(store.track_ids[0]))
+    ('Ada/First/01-Song 1', 126, 64)
+    >>> store.duplicates()
+    []
     >>> Store(Path("/nowhere"), LogMel(), "demo", ())["artist/album/song"]
     Traceback (most recent call last):
         ...
@@ -134,7 +138,9 @@ def extract(tracks, settings: LogMel = _PAPER, n_jobs=None, strict=False, progre
 
     Examples
     --------
-    >>> extract(corpora.load("demo"))  # doctest: +SKIP
+    >>> store = extract(tracks)
+    >>> store[store.track_ids[0]].shape, store[store.track_ids[0]].dtype
+    ((126, 128), dtype('float16'))
 
     On the machines of a Dask cluster that see the same files (``pip install crnnlib[dask]``):
 

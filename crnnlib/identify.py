@@ -34,8 +34,9 @@ class Model:
 
     Examples
     --------
-    >>> load_model(find_model("demo")).classes  # doctest: +SKIP
-    ('Amber Tide', 'Brass Lantern')
+    >>> model = Model(trial.model, trial.record, Path("model.keras"))
+    >>> model.classes, model.settings.n_mels, model.bottleneck.output_shape
+    (('Ada', 'Bo Diddly', 'Çelik'), 128, [(None, 32), (None, 3)])
     """
 
     network: keras.Model
@@ -118,10 +119,14 @@ def load_model(path: str | Path) -> Model:
 
     Examples
     --------
+    >>> trial.model.save("model.keras")
     >>> load_model("model.keras")
     Traceback (most recent call last):
         ...
     crnnlib.errors.DataError: model.json: no record beside the model; expected the two files of one trial
+    >>> _ = Path("model.json").write_text(json.dumps(trial.record), "utf-8")
+    >>> load_model("model.keras").classes
+    ('Ada', 'Bo Diddly', 'Çelik')
     """
     path = Path(path)
     try:
@@ -158,9 +163,10 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
 
     Examples
     --------
-    >>> clips = score_file(model, "song.mp3")  # doctest: +SKIP
-    >>> voting.soft_vote(clips).probabilities.argmax()  # doctest: +SKIP
-    3
+    >>> model = Model(trial.model, trial.record, Path("model.keras"))
+    >>> clips = score_file(model, tracks["path"].iloc[0])
+    >>> clips.n, voting.soft_vote(clips).n
+    (3, 1)
     """
     settings, n_frames = model.settings, model.record["n_frames"]
     values = features.log_mel(features.load_audio(path, settings), settings).astype(np.float16).astype(np.float32)

@@ -60,6 +60,8 @@ class LogMel:
     --------
     >>> [LogMel().n_frames(clip_s) for clip_s in (1, 3, 5, 10, 20, 30)]
     [32, 94, 157, 313, 628, 911]
+    >>> LogMel().digest, LogMel(n_mels=96).digest
+    ('fe3846e7', 'a0371d98')
     """
 
     sr: int = 16000

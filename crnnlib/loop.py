@@ -48,9 +48,16 @@ class Run:
 
     Examples
     --------
-    >>> run = Run(parts, 20, PAPER, 0, "float32", None, False, "checkpoint")  # doctest: +SKIP
-    >>> run.step()["loss"]  # doctest: +SKIP
-    2.9
+    >>> from crnnlib.clips import ClipSet
+    >>> from crnnlib.recipes import Recipe
+    >>> clips = ClipSet.of(store, split.test, [0, 1, 2], n_frames=32)
+    >>> parts = {"train": clips, "validation": clips}
+    >>> run = Run(parts, 3, Recipe(variant="rnn", max_epochs=1), 0, "float32", None, False, "checkpoint")
+    >>> list(run.step())
+    ['epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy', 'seconds']
+    >>> run.restore_best()
+    >>> run.finished, run.best_epoch
+    (True, 1)
     """
 
     def __init__(self, parts, n_classes, recipe, seed, dtype, fast, resident, folder):

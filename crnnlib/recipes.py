@@ -42,6 +42,10 @@ class Recipe:
     --------
     >>> dataclasses.replace(PAPER, name="wide", width=1.5).width
     1.5
+    >>> [round(BEYOND.rate(epoch), 6) for epoch in (0, 30, 59)]
+    [0.001, 0.0005, 1e-06]
+    >>> PAPER.to_songs(trial.test_clips).level
+    'song'
     """
 
     name: str = "paper"

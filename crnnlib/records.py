@@ -37,7 +37,10 @@ def save(trial: Trial, folder: str | Path, name: str) -> Path:
 
     Examples
     --------
-    >>> save(trial, "results", "paper-song-094-0-1f0c")  # doctest: +SKIP
+    >>> save(trial, "results", "paper-song-032-0").name
+    'paper-song-032-0.json'
+    >>> read("results/paper-song-032-0.json").test_clips.n == trial.test_clips.n
+    True
     """
     clips, target = trial.test_clips, Path(folder, f"{name}.json")
     songs = {track_id: number for number, track_id in enumerate(trial.record["split"]["test"])}
@@ -126,7 +129,9 @@ def publish(corpus: str, folder: str | Path) -> int:
 
     Examples
     --------
-    >>> publish("demo", "book/results")  # doctest: +SKIP
+    >>> _ = save(trial, files.home() / "results" / "mine", "paper-song-032-0")
+    >>> publish("mine", "book/results"), publish("mine", "book/results")
+    (1, 0)
     """
     copied = 0
     for record in sorted((files.home() / "results" / corpus).glob("*.json")):

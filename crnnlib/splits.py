@@ -41,6 +41,8 @@ class Split:
     --------
     >>> Split("song", ["a/x/3", "a/x/1"], ["a/x/2"], ["a/y/1"]).train
     ('a/x/1', 'a/x/3')
+    >>> split.check(tracks, store) is split
+    True
     """
 
     name: str

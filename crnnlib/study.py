@@ -44,8 +44,9 @@ class Grid:
 
     Examples
     --------
-    >>> Grid(clip_lengths=(3.0,), trials=2).kinds
-    ('song', 'album')
+    >>> grid = Grid(clip_lengths=(1.0, 3.0), kinds=("song",), trials=2)
+    >>> [(clip_s, split.name, recipe.name, seed) for clip_s, split, recipe, seed in grid.cells(tracks)]
+    [(3.0, 'song', 'paper', 0), (1.0, 'song', 'paper', 0), (3.0, 'song', 'paper', 1), (1.0, 'song', 'paper', 1)]
     """
 
     clip_lengths: Sequence[float] = CLIP_LENGTHS
@@ -103,7 +104,8 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist") -> pd.DataFrame:
 
     Examples
     --------
-    >>> several_albums(corpora.load("opengame20")).artist.nunique()  # doctest: +SKIP
+    >>> from crnnlib.corpora import opengame20
+    >>> several_albums(opengame20.listing())["artist"].nunique()
     7
     """
     albums = tracks.groupby(label)[["artist", "album"]].apply(lambda part: len(part.drop_duplicates()))
@@ -141,7 +143,10 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
 
     Examples
     --------
-    >>> trials = run(Grid(clip_lengths=(3.0,)), tracks, store)  # doctest: +SKIP
+    >>> quick = Recipe("quick", variant="rnn", max_epochs=1)
+    >>> trials = run(Grid((1.0,), ["song"], trials=1, recipes=[quick]), tracks, store)
+    >>> [(trial.record["split"]["name"], trial.record["clip_s"]) for trial in trials]
+    [('song', 1.0)]
     """
     folder = Path(folder) if folder else files.home() / "results" / store.corpus
     files.sweep(folder)

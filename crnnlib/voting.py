@@ -49,8 +49,10 @@ class Scores:
     Examples
     --------
     >>> clips = Scores([[0.9, 0.1], [0.4, 0.6]], [0, 0], ["a/b/c", "a/b/c"], ("a", "z"))
-    >>> clips.n, clips.correct.tolist()
-    (2, [True, False])
+    >>> clips.n, clips.correct.tolist(), clips.in_top(2).tolist()
+    (2, [True, False], [True, True])
+    >>> clips.take(clips.correct).n
+    1
     """
 
     probabilities: np.ndarray

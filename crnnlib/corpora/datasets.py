@@ -50,7 +50,13 @@ def from_fma(path: str | Path, audio: str | Path | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from_fma("/music/fma_metadata/tracks.csv")  # doctest: +SKIP
+    >>> rows = [",album,album,artist,artist,track,track,track", ",id,title,id,name,duration,license,title"]
+    >>> rows += ["track_id,,,,,,,", "2,1,AWOL - A Way Of Life,1,AWOL,168,CC BY-NC-SA,Food"]
+    >>> _ = Path("tracks.csv").write_text("\\n".join(rows))
+    >>> Path("fma_small/000").mkdir(parents=True)
+    >>> _ = Path("fma_small/000/000002.mp3").write_bytes(b"...")
+    >>> from_fma("tracks.csv")["seconds"].to_dict()
+    {'AWOL/AWOL - A Way Of Life/Food': 30.0}
     """
     path = names.located(path)
     try:
@@ -115,7 +121,12 @@ def from_jamendo(path: str | Path, audio: str | Path | None = None) -> pd.DataFr
 
     Examples
     --------
-    >>> from_jamendo("/music/jamendo/autotagging.tsv")  # doctest: +SKIP
+    >>> Path("14").mkdir()
+    >>> _ = Path("14/214.mp3").write_bytes(b"...")
+    >>> row = ["track_0000214", "artist_000014", "album_000031", "14/214.mp3", "124.6", "genre---punkrock"]
+    >>> _ = Path("raw_30s.tsv").write_text("\\t".join(_JAMENDO) + "\\n" + "\\t".join(row) + "\\n")
+    >>> from_jamendo("raw_30s.tsv")["seconds"].to_dict()
+    {'artist_000014/album_000031/track_0000214': 124.6}
     """
     path = names.located(path)
     roots = [names.located(audio)] if audio else [path.parent, path.parent / "audio", path.parent / "mp3"]

@@ -147,7 +147,10 @@ def artist20(folder: str | Path | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> artist20("/music/artist20")  # doctest: +SKIP
+    >>> artist20("nowhere")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    crnnlib.errors.DataError: .../nowhere: no mp3s-32k/ and no artists/ in it; artist20 is sent on request: see ...
     """
     root, music = _find(folder)
     tracks = _table(music, "artist20")
@@ -194,7 +197,12 @@ def artist20_lists(folder: str | Path | None = None) -> dict[str, tuple[str, ...
     Examples
     --------
     >>> from crnnlib import splits
-    >>> splits.official(artist20_lists("/music/artist20"))  # doctest: +SKIP
+    >>> Path("artist20/mp3s-32k").mkdir(parents=True)
+    >>> Path("artist20/lists").mkdir()
+    >>> for name, album in {"trn": "War", "val": "October", "tst": "Boy"}.items():
+    ...     _ = Path(f"artist20/lists/a20-{name}-tracks.list").write_text(f"u2/{album}/01-Song\\n")
+    >>> splits.official(artist20_lists("artist20")).test
+    ('u2/Boy/01-Song',)
     """
     root, _ = _find(folder)
     lists: dict[str, tuple[str, ...]] = {}

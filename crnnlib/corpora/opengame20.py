@@ -73,7 +73,10 @@ def load(small: bool = False) -> pd.DataFrame:
 
     Examples
     --------
-    >>> load(small=True)  # doctest: +SKIP
+    >>> load(small=True)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    crnnlib.errors.DataError: opengame20-small: 54 of 54 tracks are not below ...; run: crnnlib fetch opengame20 --small
     """
     tracks = listing(small)
     missing = [i for i, path in tracks["path"].items() if not Path(path).is_file()]

@@ -48,6 +48,9 @@ class Player:
     --------
     >>> Player(({"id": "a/b/c", "audio": "x.mp3", "image": "x.png"},)).files
     ('x.mp3', 'x.png')
+    >>> heard = player(tracks.head(1))
+    >>> heard.site()[:25], heard.lab()[:29]
+    ('<div class="crnn-player" ', '<div><label>Listen to <select')
     """
 
     songs: tuple[dict, ...]
@@ -126,8 +129,8 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
 
     Examples
     --------
-    >>> from crnnlib import corpora
-    >>> player(corpora.load("demo").head(3), clip_s=3)  # doctest: +SKIP
+    >>> [(song["title"], song["seconds"]) for song in player(tracks.head(2), clip_s=3).songs]
+    [('01-Song 1', 4.03), ('02-Song 2', 4.48)]
     """
     from tqdm.auto import tqdm
 
