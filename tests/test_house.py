@@ -1,11 +1,13 @@
 """The house: what is packaged, pinned, promised in the README, and kept out of crnnlib."""
 
 import ast
+import doctest
 import importlib.util
 import inspect
 import json
 import os
 import pkgutil
+import pydoc
 import re
 import shlex
 import subprocess
@@ -39,6 +41,7 @@ HEAVY = (
 )
 # A docstring; of a function or class also its parameters, what it returns or yields, and an example.
 SAID = ("GL08", "PR01", "PR02", "RT01", "YD01", "EX01")
+NEED_NETWORK = {"crnnlib.corpora.opengame20.fetch", "crnnlib.musicnn.fetch"}
 KERAS_HOOKS = ("augment", "build", "call", "compute_output_shape", "compute_output_spec", "get_config", "from_config")
 
 
@@ -207,6 +210,16 @@ def test_public_docstrings_say_everything(name):
         errors = validate(item)["errors"]
         found += [f"{item}: {code} {text}" for code, text in errors if code in needed and "'*args'" not in text]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+def test_examples_run_unless_they_need_the_network():
+    skipped = set()
+    for item in (item for name in MODULES for item in public(name)):
+        lines = doctest.DocTestParser().get_examples(inspect.getdoc(pydoc.locate(item)) or "")
+        if lines and all(line.options.get(doctest.SKIP) for line in lines):
+            skipped.add(item)
+    assert skipped == NEED_NETWORK
 
 
 @pytest.mark.slow
