@@ -41,7 +41,7 @@ book: $(ENVIRONMENT)  ## build the book: make book [CORPUS=demo|opengame20|FOLDE
 	@python book/build.py "$(CORPUS)"
 
 test: $(ENVIRONMENT)  ## run the tests, save those of the built book
-	@python -m pytest -m "not book" $(ARGS)
+	@python -m pytest -m "not book" -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-book: $(ENVIRONMENT)  ## run the tests of the built book in a browser, after `make book`
 	@python -m pytest -m book $(ARGS)

@@ -262,8 +262,8 @@ def _check(n_frames, n_classes, n_mels, variant, head, batch_norm):
         raise ParameterError(f"batch_norm={batch_norm!r}: expected 'mended' or 'published'")
     if n_classes < 2:
         raise ParameterError(f"n_classes={n_classes}: expected at least 2 artists to tell apart")
-    least_frames = int(np.prod([pool[0] for _, pool, _ in VARIANTS[variant]])) if VARIANTS[variant] else 32
-    least_mels = int(np.prod([pool[1] for _, pool, _ in VARIANTS[variant]])) if VARIANTS[variant] else 1
+    pools = [pool for _, pool, _ in VARIANTS[variant]] or [(36 if variant == "1d" else 1, 1)]
+    least_frames, least_mels = np.prod(pools, axis=0)
     if n_frames < least_frames or n_mels < least_mels:
         raise ParameterError(
             f"n_frames={n_frames}, n_mels={n_mels}: the pools of {variant!r} need at least {least_frames} frames and "

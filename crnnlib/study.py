@@ -64,7 +64,7 @@ class Grid:
             )
 
     def cells(self, tracks: pd.DataFrame, label: str = "artist", same=()) -> Iterator[tuple]:
-        """Every trial as (clip_s, split, recipe, seed), short clips last, so that a first result comes early."""
+        """Every trial as (clip_s, split, recipe, seed), long clips first: they train soonest."""
         drawn = [
             (self._draw(kind, tracks, seed, label, same), seed) for seed in range(self.trials) for kind in self.kinds
         ]

@@ -159,7 +159,7 @@ def test_only_what_is_missing_or_changed_is_extracted_again(tracks, home, tmp_pa
     assert 1 <= sum(again[name] != inodes[name] for name in inodes) <= 2
 
 
-@pytest.mark.parametrize("when", [0, 315532800, 1.5e9, 1.5e9 + 0.123456789, time.time() + 1e6], ids=str)
+@pytest.mark.parametrize("when", [0, 315532800, 1.5e9, 1.5e9 + 0.123456789, 4e9])
 def test_a_file_of_any_age_is_extracted_once_and_again_when_another_takes_its_place(tracks, home, tmp_path, when):
     copies = copied(tracks.iloc[:1], tmp_path)
     os.utime(copies["path"].iloc[0], (when, when))

@@ -85,3 +85,10 @@ def test_saved_model_loads_in_safe_mode_and_predicts_the_same(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded.predict(clips, verbose=0), model.predict(clips, verbose=0))
+
+
+@pytest.mark.parametrize(("variant", "least"), [("paper", 16), ("less-pooling", 8), ("1d", 36), ("rnn", 1)])
+def test_a_clip_that_the_pools_use_up_is_refused_before_keras_sees_it(variant, least):
+    assert models.crnn(least, 2, variant=variant).output_shape == (None, 2)
+    with pytest.raises(ParameterError, match=f"at least {least} frames"):
+        models.crnn(least - 1, 2, variant=variant)
