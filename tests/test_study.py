@@ -2,17 +2,16 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
-from crnnlib import evaluation, records, study, training, voting
+from crnnlib import corpora, evaluation, features, records, study, training, voting
 from crnnlib.errors import DataError, ParameterError
 
 QUICK = dataclasses.replace(training.PAPER, name="quick", max_epochs=1, width=0.25)
@@ -105,43 +104,50 @@ def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, 
     assert len(records.results("toy", tmp_path / "book")) == len(trials)
 
 
-SCRIPT = """
-import sys, dataclasses
-from crnnlib import corpora, features, study, training
-tracks = corpora.load(sys.argv[1])
-recipe = dataclasses.replace(training.PAPER, name="quick", max_epochs=8, patience=8, width=0.25)
-store = features.extract(tracks, n_jobs=1, progress=False)
-study.run(study.Grid((1.0,), ("song",), trials=1, recipes=(recipe,)), tracks, store, progress=False)
-"""
+def _study(home, music):
+    os.environ["CRNNLIB_HOME"] = str(home)
+    tracks = corpora.load(music)
+    recipe = dataclasses.replace(training.PAPER, name="quick", max_epochs=8, patience=8, width=0.25)
+    grid = study.Grid((1.0,), ("song",), trials=1, recipes=(recipe,))
+    study.run(grid, tracks, features.extract(tracks, n_jobs=1, progress=False), progress=False)
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_a_study_ends_as_an_undisturbed_one(music_tree, tmp_path):
-    def start(home):
-        return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, music_tree], env={**os.environ, "CRNNLIB_HOME": str(home)}
-        )
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["crnnlib.study"])  # TensorFlow is imported once, and starts in each child anew
 
-    def outcome(home):
+    def start(home):
+        process = context.Process(target=_study, args=(home, music_tree))
+        process.start()
+        return process
+
+    def finish(home):
+        process = start(home)
+        process.join(600)
+        assert process.exitcode == 0
         (path,) = home.glob("results/*/*.json")
         record = json.loads(path.read_text())
         return [{**epoch, "seconds": 0} for epoch in record["history"]], record["scores"]
 
-    assert start(tmp_path / "calm").wait(600) == 0
+    calm, rough = tmp_path / "calm", tmp_path / "rough"
+    undisturbed = finish(calm)
     moments, kills = random.Random(0), 0
+
+    def states():
+        return sorted(one.stat().st_mtime_ns for one in (rough / "checkpoints").rglob("state.npz"))
+
     for _ in range(10):
-        process = start(tmp_path / "rough")
-        progress = tmp_path / "rough" / "checkpoints"
-        seen = sorted(one.stat().st_mtime_ns for one in progress.rglob("state.npz"))
-        while process.poll() is None and seen == sorted(one.stat().st_mtime_ns for one in progress.rglob("state.npz")):
+        before, process = states(), start(rough)
+        while process.is_alive() and states() == before:
             time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert start(tmp_path / "rough").wait(600) == 0
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+    assert finish(rough) == undisturbed
     assert kills >= 5
-    assert outcome(tmp_path / "rough") == outcome(tmp_path / "calm")
-    assert not list((tmp_path / "rough").rglob(".tmp-*"))
+    assert not list(rough.rglob(".tmp-*"))
 
 
 @pytest.mark.slow
