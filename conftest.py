@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import soundfile
 
-REAL_HOME = os.environ.get("CRNNLIB_HOME")
+# Workers of pytest-xdist inherit what is set here, so the user's own value is kept beside it.
+REAL_HOME = os.environ.setdefault("CRNNLIB_REAL_HOME", os.environ.get("CRNNLIB_HOME", ""))
 os.environ["CRNNLIB_HOME"] = tempfile.mkdtemp(prefix="crnnlib-tests-")
 os.environ.pop("CRNNLIB_CORPUS", None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

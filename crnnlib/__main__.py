@@ -95,10 +95,16 @@ def _publish(options):
 
 
 def _map(options):
-    from crnnlib import clips, embeddings, figures, identify, training, voting
+    import dataclasses
 
-    tracks, store = _prepared(options)
+    from crnnlib import clips, corpora, embeddings, features, figures, identify, training, voting
+
+    tracks = corpora.load(options.corpus)
     model = identify.load_model(identify.find_model(tracks.attrs["corpus"], options.model))
+    settings = model.settings
+    if options.max_s is not None:
+        settings = dataclasses.replace(settings, max_s=options.max_s or None)
+    store = features.extract(tracks, settings)
     known = tracks[tracks[model.record["label"]].isin(model.classes)]
     tested = [one for one in model.record["split"]["test"] if one in known.index] or list(known.index)
     labels = [model.classes.index(name) for name in known.loc[tested, model.record["label"]]]
@@ -204,7 +210,7 @@ def _parser():
     store(command("extract", _extract, "compute the log-mel store of a corpus"))
     one = command("study", _study, "train and test a grid of trials, and print its scores")
     store(one)
-    one.add_argument("--recipe", choices=["paper", "beyond"], default="paper")
+    one.add_argument("--recipe", choices=["paper", "beyond", "beyond-pretrained"], default="paper")
     one.add_argument("--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds")
     one.add_argument("--splits", nargs="+", choices=["song", "album"], default=["song"])
     one.add_argument("--max-epochs", type=int, help="stop after so many (default: as the recipe says)")

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from crnnlib import files
 from crnnlib.errors import DataError
-from crnnlib.logmel import LogMel, filterbank, load_audio, log_mel
+from crnnlib.logmel import LogMel, load_audio, log_mel
 
 __all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel"]
 
@@ -41,7 +41,7 @@ class Store:
     ----------
     folder : pathlib.Path
         Where the files lie.
-    settings : LogMel
+    settings : LogMel or musicnn.Maps
         How they were made.
     corpus : str
         The corpus' short name.
@@ -116,7 +116,7 @@ def extract(tracks, settings: LogMel = _PAPER, n_jobs=None, strict=False, progre
     ----------
     tracks : pandas.DataFrame
         Track table.
-    settings : LogMel
+    settings : LogMel or musicnn.Maps
         The transform.
     n_jobs : int, optional
         Processes; by default one a core, or what ``joblib.parallel_config`` says: its backends take the work to the
@@ -204,8 +204,8 @@ def _run(paths, folder, settings, n_jobs, progress):
     if n_jobs is None and chosen is None:
         little = sum(_status(paths[i])[1] for i in pending) < _LITTLE
         n_jobs = 1 if little and isinstance(backend, joblib.parallel.LokyBackend) else -1
-    bank = filterbank(settings)
-    jobs = (joblib.delayed(_extract_one)(i, paths[i], folder / _file_name(i), settings, bank) for i in pending)
+    transform = settings.transform()
+    jobs = (joblib.delayed(_extract_one)(i, paths[i], folder / _file_name(i), settings, transform) for i in pending)
     with tqdm(total=len(pending), desc="log-mel", unit="track", disable=not progress) as bar:
         try:
             for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
@@ -215,10 +215,10 @@ def _run(paths, folder, settings, n_jobs, progress):
             raise DataError("a worker was killed, for want of memory? Run it again to go on, or n_jobs=1") from error
 
 
-def _extract_one(track_id, path, target, settings, bank) -> tuple[str, str]:
+def _extract_one(track_id, path, target, settings, transform) -> tuple[str, str]:
     changed = _status(path)[0]
     try:
-        values = log_mel(load_audio(path, settings), settings, bank).astype(np.float16)
+        values = transform(load_audio(path, settings)).astype(np.float16)
     except DataError as error:
         target.unlink(missing_ok=True)
         return track_id, str(error).removeprefix(f"{path}: ")

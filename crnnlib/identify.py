@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from crnnlib import features, files, models, voting  # models registers the layers that a saved network names
+from crnnlib import features, files, models, musicnn, voting  # models registers the layers that a saved network names
 from crnnlib.clips import slice_starts
 from crnnlib.errors import DataError
 
@@ -49,9 +49,15 @@ class Model:
         return tuple(self.record["classes"])
 
     @property
-    def settings(self) -> features.LogMel:
+    def settings(self) -> features.LogMel | musicnn.Maps:
         """How its features are made."""
-        return features.LogMel(**self.record["features"])
+        kept = self.record["features"]
+        return musicnn.Maps(**kept) if "network" in kept else features.LogMel(**kept)
+
+    @functools.cached_property
+    def transform(self):
+        """From a signal to its features, made once for all files."""
+        return self.settings.transform()
 
     @functools.cached_property
     def bottleneck(self) -> keras.Model:
@@ -169,7 +175,7 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
     (3, 1)
     """
     settings, n_frames = model.settings, model.record["n_frames"]
-    values = features.log_mel(features.load_audio(path, settings), settings).astype(np.float16).astype(np.float32)
+    values = model.transform(features.load_audio(path, settings)).astype(np.float16).astype(np.float32)
     if len(values) < n_frames:
         values = np.pad(values, ((0, n_frames - len(values)), (0, 0)), constant_values=values.min())
     starts = slice_starts(len(values), n_frames)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,8 @@ class LogMel:
     [32, 94, 157, 313, 628, 911]
     >>> LogMel().digest, LogMel(n_mels=96).digest
     ('fe3846e7', 'a0371d98')
+    >>> LogMel().transform()(np.ones(16000)).shape
+    (32, 128)
     """
 
     sr: int = 16000
@@ -96,6 +99,10 @@ class LogMel:
     def digest(self) -> str:
         """Eight hex digits that name these settings."""
         return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+
+    def transform(self) -> Callable[[np.ndarray], np.ndarray]:
+        """From a signal to its log-mel: `log_mel` with these settings and their filters, ready for another process."""
+        return functools.partial(log_mel, settings=self, bank=filterbank(self))
 
 
 def load_audio(path: str | Path, settings: LogMel = LogMel()) -> np.ndarray:

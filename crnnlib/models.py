@@ -21,7 +21,8 @@ from crnnlib.layers import ConvBlock, NonLocal, StatisticsPooling, hard_sigmoid
 __all__ = ["VARIANTS", "BlockStatistics", "anatomy", "bottleneck", "crnn", "recalibrate"]
 
 #: Convolution blocks of each variant: filters, pool (time, frequency), convolutions before the pool. "larger" and
-#: "vgg" are stacks that the authors' repository tries and the paper does not report; "1d" and "rnn" have none.
+#: "vgg" are stacks that the authors' repository tries and the paper does not report. "1d", "rnn" and "pooled" have
+#: none; the last projects each frame and pools them all.
 VARIANTS = {
     "paper": ((64, (2, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),
     "less-pooling": ((64, (1, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),
@@ -29,6 +30,7 @@ VARIANTS = {
     "vgg": ((64, (2, 2), 2), (128, (2, 2), 2), (256, (2, 2), 3), (512, (1, 4), 3), (512, (1, 4), 3)),
     "1d": (),
     "rnn": (),
+    "pooled": (),
 }
 
 
@@ -109,7 +111,12 @@ def crnn(
         for number, filters in enumerate((64, 128, 128), 1):
             x = keras.layers.Conv1D(round(filters * width), 5, activation="relu", name=f"convolution{number}")(x)
             x = keras.layers.MaxPooling1D(2, name=f"pool{number}")(x)
-    x = _recurrent(x, head, variant)
+    if variant == "pooled":
+        x = keras.layers.Dropout(0.5, name="thin_out")(x)
+        x = keras.layers.Dense(round(128 * width), activation="elu", name="project")(x)
+        x = StatisticsPooling(name="bottleneck")(x)
+    else:
+        x = _recurrent(x, head, variant)
     x = keras.layers.Dropout(0.3, name="dropout")(x)
     outputs = keras.layers.Dense(n_classes, activation="softmax", name="artist")(x)
     return keras.Model(inputs, outputs, name=f"crnn_{variant.replace('-', '_')}")

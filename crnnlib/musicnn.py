@@ -1,4 +1,4 @@
-"""A pretrained tagger to measure against: musicnn's Million Song weights, frozen.
+"""A pretrained tagger, to measure against and to start from: musicnn's Million Song weights, frozen.
 
 musicnn (Pons & Serra 2019, ISC licence) gives three seconds of music 50 tags. Its package of 29 MB carries the weights
 as TensorFlow 1 checkpoints and pins old libraries, so it is fetched alone, its arrays are read, and the network is
@@ -7,19 +7,26 @@ built anew in Keras. Input is time-major, ``(187, 96)``: ``log10(10000 S + 1)`` 
 *Go beyond the paper*.
 """
 
+import dataclasses
+import functools
+import hashlib
 import importlib.util
+import json
+import math
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from crnnlib import files
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["embed", "fetch", "network", "patches"]
+__all__ = ["Maps", "embed", "fetch", "network", "patches"]
 
 SR = 16000
 N_FRAMES = 187
@@ -27,6 +34,51 @@ _PIN = "musicnn==0.1.0 --hash=sha256:f38a4890c648c1ddbb141c5d96d2b0a8cfcd3674600
 _FEATURES = ("max_pool", "mean_pool", "penultimate")
 _BATCH = 16
 _CHECKPOINT = "musicnn/MSD_musicnn"
+_ROWS = 3  # of a patch in a store of `Maps`
+
+
+@dataclasses.dataclass(frozen=True)
+class Maps:
+    """Settings of a store of musicnn's feature maps, for `features.extract` in the place of `LogMel`.
+
+    A row is a third of a patch, 0.997 s: the mean over it, then the maximum, of each of the 753 maps that the network
+    pools. Clips of such rows are what the recipe ``beyond-pretrained`` learns from.
+
+    Parameters
+    ----------
+    max_s : float, optional
+        Use at most this many seconds, from the middle of the song.
+    network : str, default="musicnn-msd"
+        The only one there is.
+
+    Examples
+    --------
+    >>> [Maps().n_frames(clip_s) for clip_s in (1, 3, 5, 10, 20, 30)]
+    [1, 3, 5, 10, 20, 30]
+    """
+
+    max_s: float | None = None
+    network: str = "musicnn-msd"
+
+    sr: ClassVar[int] = SR
+    n_fft: ClassVar[int] = 512
+    hop_length: ClassVar[float] = N_FRAMES * 256 / _ROWS
+    n_mels: ClassVar[int] = 2 * 753
+
+    def n_frames(self, clip_s: float) -> int:
+        """Length of a clip in rows, at least one."""
+        if not 0 < clip_s < math.inf:
+            raise ParameterError(f"clip_s={clip_s!r}: expected a positive length in seconds, e.g. 3.0")
+        return max(1, round(clip_s * self.sr / self.hop_length))
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits that name these settings."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+
+    def transform(self) -> Callable[[np.ndarray], np.ndarray]:
+        """From a signal to its rows; the weights are fetched at the first call."""
+        return _rows
 
 
 def fetch() -> Path:
@@ -106,7 +158,7 @@ def network(weights: Path | str | None = None):
     for i in (5, 6, 7):
         x = convolve(layers.Conv1D, i, 64, 7, "same", maps[-1])
         maps.append(x if i == 5 else layers.Add()([x, maps[-1]]))
-    features = layers.Concatenate()(maps)
+    features = layers.Concatenate(name="maps")(maps)
     max_pool, mean_pool = keras.ops.max(features, axis=1), keras.ops.mean(features, axis=1)
     pooled = next(norms)(layers.Flatten()(keras.ops.stack([max_pool, mean_pool], axis=-1)))
     penultimate = next(norms)(layers.Dense(200, activation="relu", name="dense")(pooled))
@@ -173,6 +225,28 @@ def embed(model, y: np.ndarray) -> np.ndarray:
     parts = [model.predict_on_batch(heard[i : i + _BATCH]) for i in range(0, len(heard), _BATCH)]
     each = np.concatenate([np.concatenate([out[name] for name in _FEATURES], axis=1) for out in parts])
     return np.concatenate([each.mean(0), each.std(0)]).astype(np.float32)
+
+
+def _rows(y: np.ndarray) -> np.ndarray:
+    """Mean and maximum of the maps over each third of a patch, shape (rows, 1506)."""
+    view, heard = _maps(), patches(y)
+    maps = np.concatenate([view.predict_on_batch(heard[i : i + _BATCH]) for i in range(0, len(heard), _BATCH)])
+    parts = np.array_split(maps, _ROWS, axis=1)
+    rows = [np.concatenate([part.mean(1), part.max(1)], axis=1) for part in parts]
+    return np.stack(rows, axis=1).reshape(-1, Maps.n_mels)
+
+
+@functools.cache
+def _maps():
+    """The network up to its feature maps, (batch, 187, 753), trained; one for all songs."""
+    import keras
+
+    from crnnlib import device
+
+    whole = network(fetch())
+    view = keras.Model(whole.input, whole.get_layer("maps").output)
+    view.compile(jit_compile=device.jit())
+    return view
 
 
 def _install(folder: Path) -> None:

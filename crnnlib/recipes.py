@@ -6,7 +6,7 @@ import math
 from crnnlib import voting
 from crnnlib.errors import ParameterError
 
-__all__ = ["BEYOND", "PAPER", "RECIPES", "Recipe"]
+__all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Recipe:
         Move each clip to a random place of its song, anew each epoch.
     gain_db, eq_db, mask_bands, mask_time : float
         Of `augment.RandomEqualiser` and `augment.Mask`; 0 leaves them out.
+    front_end : {"log-mel", "musicnn"}
+        What the network gets: the log-mel store, or the maps of a pretrained tagger (`musicnn.Maps`).
     variant, width, non_local, head, batch_norm
         Of `models.crnn`.
     weight_decay : float
@@ -59,6 +61,7 @@ class Recipe:
     eq_db: float = 0.0
     mask_bands: int = 0
     mask_time: float = 0.0
+    front_end: str = "log-mel"
     variant: str = "paper"
     width: float = 1.0
     non_local: bool = False
@@ -74,6 +77,8 @@ class Recipe:
             raise ParameterError(f"schedule={self.schedule!r}: expected 'constant' or 'cosine'")
         if self.vote not in ("majority", "soft"):
             raise ParameterError(f"vote={self.vote!r}: expected 'majority' or 'soft'")
+        if self.front_end not in ("log-mel", "musicnn"):
+            raise ParameterError(f"front_end={self.front_end!r}: expected 'log-mel' or 'musicnn'")
         if min(self.batch_size, self.max_epochs, self.patience) < 1:
             raise ParameterError("batch_size, max_epochs, patience: expected positive whole numbers")
 
@@ -102,4 +107,17 @@ BEYOND = Recipe(
     weight_decay=1e-3,
     vote="soft",
 )
-RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND)}
+BEYOND_PRETRAINED = Recipe(
+    name="beyond-pretrained",
+    schedule="cosine",
+    batch_size=32,
+    max_epochs=30,
+    patience=30,
+    random_crop=True,
+    front_end="musicnn",
+    variant="pooled",
+    weight_decay=1e-2,
+    label_smoothing=0.1,
+    vote="soft",
+)
+RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}

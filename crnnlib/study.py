@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from crnnlib import evaluation, files, records, splits, voting
+from crnnlib import evaluation, features, files, musicnn, records, splits, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.training import PAPER, Recipe, Trial, identity, train
 
@@ -64,13 +64,13 @@ class Grid:
             )
 
     def cells(self, tracks: pd.DataFrame, label: str = "artist", same=()) -> Iterator[tuple]:
-        """Every trial as (clip_s, split, recipe, seed), long clips first: they train soonest."""
+        """Every trial as (clip_s, split, recipe, seed): all of one split, long clips first, then the next split."""
         drawn = [
             (self._draw(kind, tracks, seed, label, same), seed) for seed in range(self.trials) for kind in self.kinds
         ]
         order = sorted(self.clip_lengths, reverse=True)
-        for (folds, seed), clip_s, recipe in itertools.product(drawn, order, self.recipes):
-            for split in folds:
+        for folds, seed in drawn:
+            for split, clip_s, recipe in itertools.product(folds, order, self.recipes):
                 yield clip_s, split, recipe, seed
 
     def _draw(self, kind, tracks, seed, label, same):
@@ -125,7 +125,7 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     tracks : pandas.DataFrame
         Track table.
     store : features.Store
-        Its log-mel.
+        Its log-mel; recipes with another front end get the same tracks and seconds by theirs.
     label : str, default="artist"
         Column to predict.
     folder : str or pathlib.Path, optional
@@ -151,9 +151,14 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     folder = Path(folder) if folder else files.home() / "results" / store.corpus
     files.sweep(folder)
     cells = list(grid.cells(tracks, label, store.duplicates()))
-    names = [_name(store, cell, label) for cell in cells]
+    stores = {"log-mel": store}
+    if any(recipe.front_end == "musicnn" for recipe in grid.recipes):
+        kept = tracks.loc[list(store.track_ids)]
+        stores["musicnn"] = features.extract(kept, musicnn.Maps(store.settings.max_s), n_jobs=1, progress=progress)
+    stores = [stores[recipe.front_end] for _, _, recipe, _ in cells]
+    names = [_name(one, cell, label) for one, cell in zip(stores, cells, strict=True)]
     pending = [number for number, name in enumerate(names) if not (folder / f"{name}.json").exists()]
-    jobs = [(store, tracks, cells[number], label, str(folder), names[number]) for number in pending]
+    jobs = [(stores[number], tracks, cells[number], label, str(folder), names[number]) for number in pending]
     with tqdm(
         total=len(cells), initial=len(cells) - len(pending), desc="study", unit="trial", disable=not progress
     ) as bar:

@@ -18,9 +18,9 @@ from crnnlib import device, evaluation, files, models, voting
 from crnnlib.clips import Batches, ClipSet
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.loop import Run, batch_size
-from crnnlib.recipes import BEYOND, PAPER, RECIPES, Recipe
+from crnnlib.recipes import BEYOND, BEYOND_PRETRAINED, PAPER, RECIPES, Recipe
 
-__all__ = ["BEYOND", "PAPER", "RECIPES", "Recipe", "Trial", "identity", "predict", "train"]
+__all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe", "Trial", "identity", "predict", "train"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

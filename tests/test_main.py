@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import soundfile
 
-from crnnlib import corpora, identify, training
+from crnnlib import corpora, identify, musicnn, training
 from crnnlib.__main__ import main
 
 
@@ -75,6 +76,24 @@ def test_map_writes_one_page(run, music_tree, tmp_path):
     assert code == 0
     assert "plotly" in (tmp_path / "map.html").read_text()
     assert "map.html" in out
+
+
+def test_a_network_on_pretrained_maps_is_studied_mapped_and_asked(home, music_tree, tmp_path, monkeypatch, capsys):
+    untrained = musicnn.network()
+    view = keras.Model(untrained.input, untrained.get_layer("maps").output)
+    monkeypatch.setattr(musicnn, "_maps", lambda: view)
+    grid = ["--recipe", "beyond-pretrained", "--lengths", "1", "--trials", "1", "--max-epochs", "2", "--json"]
+    assert main(["study", str(music_tree), *grid]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {(row["recipe"], row["level"]) for row in rows} == {
+        ("beyond-pretrained-2-epochs", level) for level in ("clip", "song")
+    }
+    assert main(["map", str(music_tree), "--method", "pca", "--output", str(tmp_path / "map.html")]) == 0
+    capsys.readouterr()
+    song = corpora.load(music_tree).path.iloc[0]
+    assert main(["identify", song, "--corpus", str(music_tree), "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert [clip["start_s"] for clip in answer["clips"]] == [0.0, 1.0, 1.99]
 
 
 def bad_files(folder):

@@ -4,12 +4,13 @@ import os
 import subprocess
 from pathlib import Path
 
+import keras
 import librosa
 import numpy as np
 import pytest
 
 import conftest
-from crnnlib import musicnn
+from crnnlib import features, musicnn
 from crnnlib.errors import DataError, ParameterError
 
 
@@ -111,3 +112,28 @@ def test_the_wheel_is_pinned_by_version_and_hash_and_failure_is_told(installer, 
     assert {"--no-deps", "--require-hashes", "--only-binary"} <= set(command)
     assert "musicnn==0.1.0 --hash=sha256:f38a4890" in pin
     assert not (home / "models").exists()
+
+
+def test_rows_of_the_store_are_means_and_maxima_of_thirds_of_a_patch(untrained, monkeypatch):
+    view = keras.Model(untrained.input, untrained.get_layer("maps").output)
+    monkeypatch.setattr(musicnn, "_maps", lambda: view)
+    y = np.random.default_rng(0).normal(size=16000 * 7).astype(np.float32)
+    rows, out = musicnn.Maps().transform()(y), untrained.predict(musicnn.patches(y), verbose=0)
+    assert rows.shape == (6, musicnn.Maps.n_mels)
+    parts = [len(one) for one in np.array_split(range(187), 3)]
+    pooled = rows.reshape(2, 3, 2, 753)
+    np.testing.assert_allclose(
+        np.average(pooled[:, :, 0], axis=1, weights=parts), out["mean_pool"], rtol=1e-3, atol=1e-5
+    )
+    np.testing.assert_allclose(pooled[:, :, 1].max(1), out["max_pool"], rtol=1e-4, atol=1e-6)
+
+
+def test_a_store_of_rows_has_its_own_folder_and_clip_lengths(untrained, tracks, home, monkeypatch):
+    view = keras.Model(untrained.input, untrained.get_layer("maps").output)
+    monkeypatch.setattr(musicnn, "_maps", lambda: view)
+    store = features.extract(tracks.iloc[:2], musicnn.Maps(max_s=4), n_jobs=1, progress=False)
+    assert {store[track].shape for track in store.track_ids} == {(3, 1506)}
+    assert store.folder != features.extract(tracks.iloc[:2], n_jobs=1, progress=False).folder
+    assert musicnn.Maps().digest != musicnn.Maps(max_s=4).digest
+    with pytest.raises(ParameterError, match="positive length"):
+        musicnn.Maps().n_frames(0)
