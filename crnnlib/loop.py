@@ -42,7 +42,8 @@ class Run:
     model : keras.Model
         The network.
     history : list of dict
-        One per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
+        One per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds. Without `Recipe.hold_out` nothing is
+        judged, and val_loss and val_accuracy are None.
     best_epoch : int
         Counted from 1.
 
@@ -96,7 +97,8 @@ class Run:
     def finished(self) -> bool:
         """Whether all epochs are done, or too many have passed without a better one."""
         done = len(self.history)
-        return done >= self.recipe.max_epochs or (done > 0 and done - self.best_epoch >= self.recipe.patience)
+        waited = done - self.best_epoch if done and self.recipe.hold_out else 0
+        return done >= self.recipe.max_epochs or waited >= self.recipe.patience
 
     def step(self) -> dict:
         """Train and judge one epoch, and write the state."""
@@ -108,7 +110,7 @@ class Run:
         fitted = self.trainer.fit(order, verbose=0, shuffle=False).history
         if self.recipe.batch_norm == "mended":
             models.recalibrate(self.statistics, self._calibration())
-        val_loss, val_accuracy = self._judge()
+        val_loss, val_accuracy = self._judge() if self.recipe.hold_out else (None, None)
         epoch = {
             "epoch": number + 1,
             "loss": float(fitted["loss"][0]),
@@ -119,14 +121,14 @@ class Run:
         }
         if not np.isfinite(epoch["loss"]):
             raise DataError(f"epoch {number + 1}: the loss is {epoch['loss']}; lower learning_rate")
-        if self.best is None or epoch["val_loss"] < min(one["val_loss"] for one in self.history):
+        if not (self.history and self.recipe.hold_out) or val_loss < min(one["val_loss"] for one in self.history):
             self.best, self.best_epoch = self.model.get_weights(), number + 1
         self.history.append(epoch)
         self._save()
         return epoch
 
     def restore_best(self) -> None:
-        """Give the network the weights of the epoch that validation judged best."""
+        """Give the network the weights of the epoch that validation judged best; without `hold_out`, of the last."""
         self.model.set_weights(self.best)
 
     def _judge(self) -> tuple[float, float]:

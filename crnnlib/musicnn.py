@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import scipy.fft
 
 from crnnlib import files
 from crnnlib.errors import DataError, ParameterError
@@ -35,6 +36,7 @@ _FEATURES = ("max_pool", "mean_pool", "penultimate")
 _BATCH = 16
 _CHECKPOINT = "musicnn/MSD_musicnn"
 _ROWS = 3  # of a patch in a store of `Maps`
+_N_CEPSTRAL = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Maps:
     """Settings of a store of musicnn's feature maps, for `features.extract` in the place of `LogMel`.
 
     A row is a third of a patch, 0.997 s: the mean over it, then the maximum, of each of the 753 maps that the network
-    pools. Clips of such rows are what the recipe ``beyond-pretrained`` learns from.
+    pools; then, of 30 cepstral coefficients of the network's own mel spectrogram, mean, deviation and deviation of the
+    differences, since timbre identifies artists and the network was taught to name genres. Clips of such rows are what
+    the recipe ``beyond-pretrained`` learns from.
 
     Parameters
     ----------
@@ -63,7 +67,7 @@ class Maps:
     sr: ClassVar[int] = SR
     n_fft: ClassVar[int] = 512
     hop_length: ClassVar[float] = N_FRAMES * 256 / _ROWS
-    n_mels: ClassVar[int] = 2 * 753
+    n_mels: ClassVar[int] = 2 * 753 + 3 * _N_CEPSTRAL
 
     def n_frames(self, clip_s: float) -> int:
         """Length of a clip in rows, at least one."""
@@ -228,11 +232,14 @@ def embed(model, y: np.ndarray) -> np.ndarray:
 
 
 def _rows(y: np.ndarray) -> np.ndarray:
-    """Mean and maximum of the maps over each third of a patch, shape (rows, 1506)."""
+    """What `Maps` describes, shape (rows, 1596)."""
     view, heard = _maps(), patches(y)
     maps = np.concatenate([view.predict_on_batch(heard[i : i + _BATCH]) for i in range(0, len(heard), _BATCH)])
-    parts = np.array_split(maps, _ROWS, axis=1)
-    rows = [np.concatenate([part.mean(1), part.max(1)], axis=1) for part in parts]
+    cepstra = scipy.fft.dct(heard, norm="ortho")[..., :_N_CEPSTRAL]
+    rows = []
+    for own, timbre in zip(np.array_split(maps, _ROWS, axis=1), np.array_split(cepstra, _ROWS, axis=1), strict=True):
+        moments = timbre.mean(1), timbre.std(1), np.diff(timbre, axis=1).std(1)
+        rows.append(np.concatenate([own.mean(1), own.max(1), *moments], axis=1))
     return np.stack(rows, axis=1).reshape(-1, Maps.n_mels)
 
 

@@ -23,6 +23,9 @@ class Recipe:
         "cosine" lowers the learning rate to zero over `max_epochs`.
     batch_size, max_epochs, patience : int
         Training stops after `patience` epochs without a lower validation loss; the best epoch's weights are kept.
+    hold_out : bool
+        Keep the validation songs for that. Otherwise they are learnt from as well, as the baselines do: training takes
+        all of `max_epochs`, and the last epoch's weights are kept.
     random_crop : bool
         Move each clip to a random place of its song, anew each epoch.
     gain_db, eq_db, mask_bands, mask_time : float
@@ -56,6 +59,7 @@ class Recipe:
     batch_size: int = 16
     max_epochs: int = 200
     patience: int = 10
+    hold_out: bool = True
     random_crop: bool = False
     gain_db: float = 0.0
     eq_db: float = 0.0

@@ -153,7 +153,7 @@ def train(
     with bar:
         while not run.finished:
             epoch = run.step()
-            bar.set_postfix(loss=epoch["loss"], val_loss=epoch["val_loss"], val_accuracy=epoch["val_accuracy"])
+            bar.set_postfix({key: epoch[key] for key in ("loss", "val_loss", "val_accuracy") if epoch[key] is not None})
             bar.update()
     run.restore_best()
     test = parts["test"]
@@ -215,6 +215,8 @@ def _clip_sets(store, tracks, split, n_frames, recipe, label):
     if label not in tracks:
         raise ParameterError(f"label={label!r}: not a column of the track table ({', '.join(tracks.columns)})")
     wanted = {part: list(getattr(split, part)) for part in ("train", "validation", "test")}
+    if not recipe.hold_out:
+        wanted["train"] = sorted(wanted["train"] + wanted["validation"])
     missing = [one for ids in wanted.values() for one in ids if one not in tracks.index]
     if missing:
         raise DataError(f"{missing[0]!r} and {len(missing) - 1} more songs of the split are not in the track table")

@@ -185,6 +185,7 @@ def test_summary_counts_tracks_albums_minutes(tracks):
         ({"A": {"x": 3, "y": 2}, "B": {"x": 2, "y": 3}}, "song_split song_folds album_split album_folds"),
         ({"A": {"x": 1, "y": 1}, "B": {"x": 2, "y": 3}}, ""),
         ({"A": {"x": 9, "y": 9}}, ""),
+        ({"A": {"x": 5, "y": 1}, "B": {"x": 2, "y": 3}}, "song_split song_folds album_split"),
     ],
 )
 def test_carries_agrees_with_what_the_splits_do(of, carried):

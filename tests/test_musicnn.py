@@ -8,6 +8,7 @@ import keras
 import librosa
 import numpy as np
 import pytest
+import scipy.fft
 
 import conftest
 from crnnlib import features, musicnn
@@ -121,18 +122,21 @@ def test_rows_of_the_store_are_means_and_maxima_of_thirds_of_a_patch(untrained, 
     rows, out = musicnn.Maps().transform()(y), untrained.predict(musicnn.patches(y), verbose=0)
     assert rows.shape == (6, musicnn.Maps.n_mels)
     parts = [len(one) for one in np.array_split(range(187), 3)]
-    pooled = rows.reshape(2, 3, 2, 753)
+    pooled = rows[:, : 2 * 753].reshape(2, 3, 2, 753)
     np.testing.assert_allclose(
         np.average(pooled[:, :, 0], axis=1, weights=parts), out["mean_pool"], rtol=1e-3, atol=1e-5
     )
     np.testing.assert_allclose(pooled[:, :, 1].max(1), out["max_pool"], rtol=1e-4, atol=1e-6)
+    cepstra = scipy.fft.dct(musicnn.patches(y)[1, :63], norm="ortho")[:, :30]  # the first third of the second patch
+    np.testing.assert_allclose(rows[3, 1506:1536], cepstra.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rows[3, 1566:], np.diff(cepstra, axis=0).std(0), rtol=1e-4, atol=1e-5)
 
 
 def test_a_store_of_rows_has_its_own_folder_and_clip_lengths(untrained, tracks, home, monkeypatch):
     view = keras.Model(untrained.input, untrained.get_layer("maps").output)
     monkeypatch.setattr(musicnn, "_maps", lambda: view)
     store = features.extract(tracks.iloc[:2], musicnn.Maps(max_s=4), n_jobs=1, progress=False)
-    assert {store[track].shape for track in store.track_ids} == {(3, 1506)}
+    assert {store[track].shape for track in store.track_ids} == {(3, 1596)}
     assert store.folder != features.extract(tracks.iloc[:2], n_jobs=1, progress=False).folder
     assert musicnn.Maps().digest != musicnn.Maps(max_s=4).digest
     with pytest.raises(ParameterError, match="positive length"):

@@ -113,6 +113,14 @@ def test_beyond_recipe_trains_with_crops_masks_and_equaliser(train):
     assert record["recipe"]["vote"] == "soft"
 
 
+def test_without_hold_out_the_validation_songs_are_learnt_from_and_the_last_epoch_is_kept(train):
+    held, learnt = train().record, train(dataclasses.replace(SHORT, hold_out=False)).record
+    assert learnt["n_clips"]["train"] == held["n_clips"]["train"] + held["n_clips"]["validation"]
+    assert learnt["best_epoch"] == len(learnt["history"]) == SHORT.max_epochs
+    assert {epoch["val_loss"] for epoch in learnt["history"]} == {None}
+    assert learnt["id"] != held["id"]
+
+
 def test_clips_on_the_device_train_as_those_from_disk(train):
     from_disk, resident = train(dtype="float32"), train_afresh(train, dtype="float32", resident=True)
     for a, b in zip(from_disk.record["history"], resident.record["history"], strict=True):
