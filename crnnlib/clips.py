@@ -126,7 +126,8 @@ class ClipSet:
             path, offset = self._files[song]
             available = min(self.n_frames, self.lengths[song] - start)
             _read_into(path, offset + 2 * n_mels * int(start), row[:available])
-            row[available:] = row[:available].min()
+            if available < self.n_frames:
+                row[available:] = row[:available].min()
         return values.astype(np.float32)
 
     @functools.cached_property

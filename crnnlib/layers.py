@@ -95,11 +95,12 @@ class ConvBlock(keras.layers.Layer):
     def call(self, x, training=False, moments=False):
         x = ops.cast(x, self.compute_dtype)
         if not (training or moments):
-            pooled = self._pooled(self._activated(x))
+            # ELU rises everywhere, so it commutes with the pool and sees an eighth of the map.
+            pooled = ops.elu(self._pooled(self._convolved(x)))
             return self._normalised(pooled, self.moving_mean, self.moving_variance)
         use_fast = fast.available() if self.fast is None else self.fast
         if moments or not use_fast:
-            full = self._activated(x)
+            full = ops.elu(self._convolved(x))
             if use_fast:
                 mean, variance, _ = fast.moments(full)
             else:
@@ -125,8 +126,8 @@ class ConvBlock(keras.layers.Layer):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return output
 
-    def _activated(self, x):
-        return ops.elu(ops.conv(x, self.kernel, padding="same", data_format="channels_last") + self.bias)
+    def _convolved(self, x):
+        return ops.conv(x, self.kernel, padding="same", data_format="channels_last") + self.bias
 
     def _pooled(self, x):
         """The maximum per pool and channel, or the minimum where a negative gamma will turn it into the maximum."""

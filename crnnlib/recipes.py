@@ -47,8 +47,8 @@ class Recipe:
     --------
     >>> dataclasses.replace(PAPER, name="wide", width=1.5).width
     1.5
-    >>> [round(BEYOND.rate(epoch), 6) for epoch in (0, 30, 59)]
-    [0.001, 0.0005, 1e-06]
+    >>> [round(BEYOND.rate(epoch), 6) for epoch in (0, 20, 39)]
+    [0.001, 0.0005, 2e-06]
     >>> PAPER.to_songs(trial.test_clips).level
     'song'
     """
@@ -101,13 +101,14 @@ PAPER = Recipe()
 BEYOND = Recipe(
     name="beyond",
     schedule="cosine",
-    max_epochs=60,
-    patience=20,
+    max_epochs=40,
+    hold_out=False,
     random_crop=True,
     gain_db=3.0,
     eq_db=6.0,
     mask_bands=16,
     mask_time=0.2,
+    non_local=True,
     weight_decay=1e-3,
     vote="soft",
 )
@@ -116,12 +117,11 @@ BEYOND_PRETRAINED = Recipe(
     schedule="cosine",
     batch_size=32,
     max_epochs=30,
-    patience=30,
+    hold_out=False,
     random_crop=True,
     front_end="musicnn",
     variant="pooled",
     weight_decay=1e-2,
-    label_smoothing=0.1,
     vote="soft",
 )
 RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}
