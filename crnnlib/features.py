@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from crnnlib import files
 from crnnlib.errors import DataError
-from crnnlib.logmel import LogMel, load_audio, log_mel
+from crnnlib.logmel import LogMel, Settings, load_audio, log_mel
 
 __all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel"]
 
@@ -61,7 +61,7 @@ class Store:
     """
 
     folder: Path
-    settings: LogMel
+    settings: Settings
     corpus: str
     track_ids: tuple[str, ...]
 
@@ -109,7 +109,7 @@ class Store:
         return found
 
 
-def extract(tracks, settings: LogMel = _PAPER, n_jobs=None, strict=False, progress=True) -> Store:
+def extract(tracks, settings: Settings = _PAPER, n_jobs=None, strict=False, progress=True) -> Store:
     """Bring the log-mel store of a corpus up to date, and open it.
 
     Parameters

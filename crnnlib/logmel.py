@@ -15,6 +15,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import scipy.fft
@@ -24,7 +25,7 @@ import soxr
 
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["LogMel", "filterbank", "load_audio", "log_mel"]
+__all__ = ["LogMel", "Settings", "filterbank", "load_audio", "log_mel"]
 
 _PAPER_FRAMES = {20.0: 628, 30.0: 911}  # where ceil gives 625 and 938
 _SILENCE = 1e-4  # -80 dB of full scale: three steps of 16 bits
@@ -33,6 +34,41 @@ _FRAMES_AT_ONCE = 64  # these three stay in the processor's cache
 _SAMPLES_AT_ONCE = 65536
 _OGG_PAGE = 65307
 _UNKNOWN = 2**62  # what libsndfile gives for a flac that was written to a pipe is larger
+
+
+class Settings(Protocol):
+    """What a store needs to know of the features that it holds: `LogMel`, or `crnnlib.musicnn.Maps`.
+
+    Examples
+    --------
+    >>> settings: Settings = LogMel()
+    """
+
+    @property
+    def sr(self) -> int:
+        """Sampling rate in Hz of the signals that are transformed."""
+
+    @property
+    def n_fft(self) -> int:
+        """Least number of samples."""
+
+    @property
+    def n_mels(self) -> int:
+        """Values in a frame."""
+
+    @property
+    def max_s(self) -> float | None:
+        """Most seconds of a song, from its middle."""
+
+    @property
+    def digest(self) -> str:
+        """Names the settings, in eight hex digits."""
+
+    def n_frames(self, clip_s: float) -> int:
+        """Length of a clip in frames."""
+
+    def transform(self) -> Callable[[np.ndarray], np.ndarray]:
+        """From a signal to its frames."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +141,7 @@ class LogMel:
         return functools.partial(log_mel, settings=self, bank=filterbank(self))
 
 
-def load_audio(path: str | Path, settings: LogMel = LogMel()) -> np.ndarray:
+def load_audio(path: str | Path, settings: Settings = LogMel()) -> np.ndarray:
     """Decode a file to mono at the settings' sampling rate.
 
     Parameters
@@ -226,7 +262,7 @@ def filterbank(settings: LogMel = LogMel()) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(librosa.filters.mel(sr=settings.sr, n_fft=settings.n_fft, n_mels=settings.n_mels))
 
 
-def _read(path: Path, settings: LogMel) -> np.ndarray:
+def _read(path: Path, settings: Settings) -> np.ndarray:
     """Do the work of `load_audio`; a `DataError` from here gives the reason alone."""
     if not path.is_file():  # before it is opened: a named pipe would wait for ever
         raise DataError("not a regular file" if path.exists() else "missing")
@@ -245,7 +281,7 @@ def _read(path: Path, settings: LogMel) -> np.ndarray:
     return y
 
 
-def _decode(song: soundfile.SoundFile, settings: LogMel) -> np.ndarray:
+def _decode(song: soundfile.SoundFile, settings: Settings) -> np.ndarray:
     sr, wanted = song.samplerate, song.frames
     if not _RATES[0] <= sr <= _RATES[1]:
         raise DataError(f"corrupt or no audio (sampling rate {sr} Hz, expected {_RATES[0]} to {_RATES[1]})")

@@ -17,6 +17,8 @@ from crnnlib.training import Trial
 
 __all__ = ["load", "publish", "read", "results", "save"]
 
+_WIDEST = 64  # values of a bottleneck that are kept: records are committed, and clips are many
+
 
 def save(trial: Trial, folder: str | Path, name: str) -> Path:
     """Write the record of a trial: the arrays, then the JSON that says they are there.
@@ -24,7 +26,7 @@ def save(trial: Trial, folder: str | Path, name: str) -> Path:
     Parameters
     ----------
     trial : Trial
-        From `training.train`.
+        From `training.train`. A bottleneck of more than 64 values is left out.
     folder : str or pathlib.Path
         Where to.
     name : str
@@ -44,12 +46,13 @@ def save(trial: Trial, folder: str | Path, name: str) -> Path:
     """
     clips, target = trial.test_clips, Path(folder, f"{name}.json")
     songs = {track_id: number for number, track_id in enumerate(trial.record["split"]["test"])}
+    bottleneck = trial.bottleneck if trial.bottleneck.shape[1] <= _WIDEST else trial.bottleneck[:, :0]
     with files.atomic(target.with_suffix(".npz")) as temporary:
         np.savez_compressed(
             temporary,
             allow_pickle=False,
             probabilities=clips.probabilities.astype(np.float16),
-            bottleneck=trial.bottleneck.astype(np.float16),
+            bottleneck=bottleneck.astype(np.float16),
             song=np.array([songs[track_id] for track_id in clips.track_id], np.int32),
             start=np.asarray(clips.start, np.int32),
             truth=np.asarray(clips.truth, np.int16),
