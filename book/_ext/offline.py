@@ -21,6 +21,8 @@ LAB_ONLY = re.compile(
     r'<div class="output text_html">\s*<!--lab-->.*?<!--/lab-->\s*</div>|<!--lab-->.*?<!--/lab-->', re.DOTALL
 )
 SOUND = re.compile(r'data-files="([^"]*)"')
+# A table that scrolls must be reached by keyboard.
+GLUED_TABLE = re.compile(r'<div class="output text_html">(?=<div>\s*<style)')
 FOLDER = "figures"
 # From file:// a browser may not read the pages that were found, and says so in the console.
 NO_SUMMARY_FROM_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
@@ -42,6 +44,8 @@ def prepare_page(app, pagename, templatename, context, doctree):
     body = context["body"] = LAB_ONLY.sub("", context.get("body", ""))
     # Docutils calls the bibliography a list, but not its entries items of one.
     body = context["body"] = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    if pagename.startswith("book/"):  # on the pages of notebooks the theme sees to it
+        body = context["body"] = GLUED_TABLE.sub('<div class="output text_html" tabindex="0">', body)
     if pagename == "search":
         app.add_js_file(None, body=NO_SUMMARY_FROM_DISK, priority=900)
     if 'class="crnn-' not in body:
