@@ -95,7 +95,7 @@ class ConvBlock(keras.layers.Layer):
     def call(self, x, training=False, moments=False):
         x = ops.cast(x, self.compute_dtype)
         if not (training or moments):
-            # ELU rises everywhere, so it commutes with the pool and sees an eighth of the map.
+            # ELU rises everywhere, so it commutes with the pool and sees a quarter of the map or less.
             pooled = ops.elu(self._pooled(self._convolved(x)))
             return self._normalised(pooled, self.moving_mean, self.moving_variance)
         use_fast = fast.available() if self.fast is None else self.fast
