@@ -1,10 +1,10 @@
-"""The log-mel store of a corpus.
+"""The feature store of a corpus: log-mel, or the maps of a pretrained tagger.
 
 A store is the folder ``features/<corpus>-<digest of the settings>`` below `crnnlib.files.home`, with one ``.npy`` per
-track: ``(frames, n_mels)``, float16, dB. A file is whole or absent, so a killed extraction goes on where it stopped,
-and two may run at once. It carries its source's time of change, and is made anew when the source has another. Files are
-opened on use: no descriptor is held, save by a map that a caller keeps. ``failures.csv`` (track_id, path, reason) lists
-what the last extraction could not use; ``index.json`` keeps digests that were asked for.
+track: ``(frames, n_mels)``, float16; log-mel is in dB. A file is whole or absent, so a killed extraction goes on where
+it stopped, and two may run at once. It carries its source's time of change, and is made anew when the source has
+another. Files are opened on use: no descriptor is held, save by a map that a caller keeps. ``failures.csv`` (track_id,
+path, reason) lists what the last extraction could not use; ``index.json`` keeps digests that were asked for.
 """
 
 import collections

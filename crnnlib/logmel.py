@@ -15,7 +15,6 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import scipy.fft
@@ -36,43 +35,59 @@ _OGG_PAGE = 65307
 _UNKNOWN = 2**62  # what libsndfile gives for a flac that was written to a pipe is larger
 
 
-class Settings(Protocol):
-    """What a store needs to know of the features that it holds: `LogMel`, or `crnnlib.musicnn.Maps`.
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a store needs to know of the features that it holds; base of `LogMel` and of `crnnlib.musicnn.Maps`.
 
     Examples
     --------
-    >>> settings: Settings = LogMel()
+    >>> isinstance(LogMel(), Settings)
+    True
     """
 
     @property
     def sr(self) -> int:
         """Sampling rate in Hz of the signals that are transformed."""
+        raise NotImplementedError
 
     @property
     def n_fft(self) -> int:
         """Least number of samples."""
+        raise NotImplementedError
+
+    @property
+    def hop_length(self) -> float:
+        """Samples from frame to frame."""
+        raise NotImplementedError
 
     @property
     def n_mels(self) -> int:
         """Values in a frame."""
+        raise NotImplementedError
 
     @property
     def max_s(self) -> float | None:
         """Most seconds of a song, from its middle."""
+        raise NotImplementedError
 
     @property
     def digest(self) -> str:
-        """Names the settings, in eight hex digits."""
+        """Eight hex digits that name these settings."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
     def n_frames(self, clip_s: float) -> int:
-        """Length of a clip in frames."""
+        """Length of a clip in frames, ``ceil(clip_s * sr / hop_length)``."""
+        if not 0 < clip_s < math.inf:
+            raise ParameterError(f"clip_s={clip_s!r}: expected a positive length in seconds, e.g. 3.0")
+        return math.ceil(clip_s * self.sr / self.hop_length)
 
     def transform(self) -> Callable[[np.ndarray], np.ndarray]:
-        """From a signal to its frames."""
+        """From a signal to its frames, ready for another process."""
+        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
-class LogMel:
+class LogMel(Settings):
     """Settings of the log-mel transform; the defaults are the paper's.
 
     Parameters
@@ -125,16 +140,8 @@ class LogMel:
 
     def n_frames(self, clip_s: float) -> int:
         """Length of a clip in frames, ``ceil(clip_s * sr / hop_length)``; for 20 and "30" s the paper's 628 and 911."""
-        if not 0 < clip_s < math.inf:
-            raise ParameterError(f"clip_s={clip_s!r}: expected a positive length in seconds, e.g. 3.0")
-        if (self.sr, self.hop_length) == (16000, 512) and clip_s in _PAPER_FRAMES:
-            return _PAPER_FRAMES[clip_s]
-        return math.ceil(clip_s * self.sr / self.hop_length)
-
-    @property
-    def digest(self) -> str:
-        """Eight hex digits that name these settings."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        usual = super().n_frames(clip_s)
+        return _PAPER_FRAMES.get(clip_s, usual) if (self.sr, self.hop_length) == (16000, 512) else usual
 
     def transform(self) -> Callable[[np.ndarray], np.ndarray]:
         """From a signal to its log-mel: `log_mel` with these settings and their filters, ready for another process."""

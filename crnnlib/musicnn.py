@@ -9,10 +9,7 @@ built anew in Keras. Input is time-major, ``(187, 96)``: ``log10(10000 S + 1)`` 
 
 import dataclasses
 import functools
-import hashlib
 import importlib.util
-import json
-import math
 import shutil
 import subprocess
 import sys
@@ -26,6 +23,7 @@ import scipy.fft
 
 from crnnlib import files
 from crnnlib.errors import DataError, ParameterError
+from crnnlib.logmel import Settings
 
 __all__ = ["Maps", "embed", "fetch", "network", "patches"]
 
@@ -40,7 +38,7 @@ _N_CEPSTRAL = 30
 
 
 @dataclasses.dataclass(frozen=True)
-class Maps:
+class Maps(Settings):
     """Settings of a store of musicnn's feature maps, for `features.extract` in the place of `LogMel`.
 
     A row is a third of a patch, 0.997 s: the mean over it, then the maximum, of each of the 753 maps that the network
@@ -70,15 +68,9 @@ class Maps:
     n_mels: ClassVar[int] = 2 * 753 + 3 * _N_CEPSTRAL
 
     def n_frames(self, clip_s: float) -> int:
-        """Length of a clip in rows, at least one."""
-        if not 0 < clip_s < math.inf:
-            raise ParameterError(f"clip_s={clip_s!r}: expected a positive length in seconds, e.g. 3.0")
+        """Length of a clip in rows, to the nearest, at least one."""
+        super().n_frames(clip_s)
         return max(1, round(clip_s * self.sr / self.hop_length))
-
-    @property
-    def digest(self) -> str:
-        """Eight hex digits that name these settings."""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
     def transform(self) -> Callable[[np.ndarray], np.ndarray]:
         """From a signal to its rows; the weights are fetched at the first call."""
