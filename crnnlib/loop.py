@@ -65,11 +65,15 @@ class Run:
         self.recipe, self.seed, self.folder = recipe, seed, Path(folder)
         self.clips, self.validation = parts["train"], parts["validation"]
         keras.utils.set_random_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
-        layers = []
+        p, layers = recipe.augment_p, []
+        if recipe.shift_bands:
+            layers.append(augment.RandomShift(recipe.shift_bands, p=p))
         if recipe.gain_db or recipe.eq_db:
-            layers.append(augment.RandomEqualiser(recipe.gain_db, recipe.eq_db))
+            layers.append(augment.RandomEqualiser(recipe.gain_db, recipe.eq_db, p=p))
+        if recipe.channel:
+            layers.append(augment.RandomChannel(p=p))
         if recipe.mask_bands or recipe.mask_time:
-            layers.append(augment.Mask(recipe.mask_bands, recipe.mask_time))
+            layers.append(augment.Mask(recipe.mask_bands, recipe.mask_time, p=p))
         self.model = models.crnn(
             self.clips.n_frames, n_classes, self.clips.store.settings.n_mels, recipe.variant, recipe.width,
             recipe.non_local, recipe.head, layers, recipe.batch_norm, dtype, fast,

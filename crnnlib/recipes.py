@@ -28,8 +28,12 @@ class Recipe:
         all of `max_epochs`, and the last epoch's weights are kept.
     random_crop : bool
         Move each clip to a random place of its song, anew each epoch.
-    gain_db, eq_db, mask_bands, mask_time : float
-        Of `augment.RandomEqualiser` and `augment.Mask`; 0 leaves them out.
+    gain_db, eq_db, shift_bands, mask_bands, mask_time : float
+        Of `augment.RandomEqualiser`, `augment.RandomShift` and `augment.Mask`; 0 leaves them out.
+    channel : bool
+        Use `augment.RandomChannel`: other dynamics, bandwidth and noise.
+    augment_p : float
+        Probability of a clip to be changed by each of these.
     front_end : {"log-mel", "musicnn"}
         What the network gets: the log-mel store, or the maps of a pretrained tagger (`musicnn.Maps`).
     variant, width, non_local, head, batch_norm
@@ -47,8 +51,8 @@ class Recipe:
     --------
     >>> dataclasses.replace(PAPER, name="wide", width=1.5).width
     1.5
-    >>> [round(BEYOND.rate(epoch), 6) for epoch in (0, 20, 39)]
-    [0.001, 0.0005, 2e-06]
+    >>> [round(BEYOND.rate(epoch), 6) for epoch in (0, 15, 29)]
+    [0.001, 0.0005, 3e-06]
     >>> PAPER.to_songs(trial.test_clips).level
     'song'
     """
@@ -63,8 +67,11 @@ class Recipe:
     random_crop: bool = False
     gain_db: float = 0.0
     eq_db: float = 0.0
+    channel: bool = False
+    shift_bands: int = 0
     mask_bands: int = 0
     mask_time: float = 0.0
+    augment_p: float = 1.0
     front_end: str = "log-mel"
     variant: str = "paper"
     width: float = 1.0
@@ -83,6 +90,8 @@ class Recipe:
             raise ParameterError(f"vote={self.vote!r}: expected 'majority' or 'soft'")
         if self.front_end not in ("log-mel", "musicnn"):
             raise ParameterError(f"front_end={self.front_end!r}: expected 'log-mel' or 'musicnn'")
+        if not 0 < self.augment_p <= 1:
+            raise ParameterError(f"augment_p={self.augment_p!r}: expected a probability above 0, e.g. 0.5")
         if min(self.batch_size, self.max_epochs, self.patience) < 1:
             raise ParameterError("batch_size, max_epochs, patience: expected positive whole numbers")
 
@@ -101,15 +110,14 @@ PAPER = Recipe()
 BEYOND = Recipe(
     name="beyond",
     schedule="cosine",
-    max_epochs=40,
+    max_epochs=30,
     hold_out=False,
     random_crop=True,
     gain_db=3.0,
     eq_db=6.0,
-    mask_bands=16,
-    mask_time=0.2,
-    non_local=True,
-    weight_decay=1e-3,
+    channel=True,
+    shift_bands=3,
+    augment_p=0.5,
     vote="soft",
 )
 BEYOND_PRETRAINED = Recipe(
