@@ -12,7 +12,7 @@ from crnnlib import evaluation, published, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["beside_paper", "differences", "matched", "overview", "pick", "pooled"]
+__all__ = ["beside_paper", "differences", "fullest", "matched", "overview", "pick", "pooled"]
 
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
@@ -52,6 +52,34 @@ def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> l
         return all(value is None or own[key] == value for key, value in wanted.items())
 
     return [trial for trial in trials if agrees(trial)]
+
+
+def fullest(trials: Iterable, recipes: Iterable[str]) -> str:
+    """Name the recipe with the most cells on record, that is, pairs of split and clip length.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        From `records.results`.
+    recipes : iterable of str
+        Names to choose from; of equals, the first.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> fullest([], ["paper", "live"])
+    'paper'
+    """
+    trials = list(trials)
+
+    def cells(name) -> int:
+        own = [trial.record for trial in pick(trials, recipe=name)]
+        return len({(record["split"]["name"].split("-")[0], record["clip_s"]) for record in own})
+
+    return max(recipes, key=cells)
 
 
 def matched(a: Iterable, b: Iterable) -> tuple[list, list]:

@@ -36,6 +36,13 @@ def test_pick_keeps_what_agrees_with_everything(asked, kept):
     assert len(tables.pick(trials, **asked)) == kept
 
 
+def test_fullest_recipe_has_the_most_splits_and_lengths_not_the_most_trials():
+    folds = [trial("paper", f"album-{n}of3", seed=seed) for n in (1, 2, 3) for seed in (0, 1)]
+    live = [trial("live", kind) for kind in ("song", "album")]
+    assert tables.fullest(folds + live, ("paper", "live")) == "live"
+    assert tables.fullest([*folds, *live, trial("paper", "song")], ("paper", "live")) == "paper"  # of equals, the first
+
+
 def test_matched_trials_have_tested_the_same_songs():
     paper = [trial(test=("s",), seed=0), trial(test=("s",), seed=1), trial(test=("t",), seed=0)]
     other = [trial("wide", test=("t",), seed=0), trial("wide", test=("s",), seed=1), trial("wide", test=("u",), seed=2)]
