@@ -98,6 +98,7 @@ def _map(options):
     import dataclasses
 
     from crnnlib import clips, corpora, embeddings, features, figures, identify, training, voting
+    from crnnlib.errors import DataError
 
     tracks = corpora.load(options.corpus)
     model = identify.load_model(identify.find_model(tracks.attrs["corpus"], options.model))
@@ -106,6 +107,10 @@ def _map(options):
         settings = dataclasses.replace(settings, max_s=options.max_s or None)
     store = features.extract(tracks, settings)
     known = tracks[tracks[model.record["label"]].isin(model.classes)]
+    if known.empty:
+        raise DataError(
+            f"{tracks.attrs['corpus']}: {model.path} knows none of its artists; train with `crnnlib study` first"
+        )
     tested = [one for one in model.record["split"]["test"] if one in known.index] or list(known.index)
     labels = [model.classes.index(name) for name in known.loc[tested, model.record["label"]]]
     chosen = clips.ClipSet.of(store, tested, labels, model.record["n_frames"])

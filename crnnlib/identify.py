@@ -16,7 +16,9 @@ from crnnlib import features, files, models, musicnn, voting  # models registers
 from crnnlib.clips import slice_starts
 from crnnlib.errors import DataError
 
-__all__ = ["Model", "find_model", "load_model", "score_file"]
+__all__ = ["SHIPPED", "Model", "find_model", "load_model", "score_file"]
+
+SHIPPED = Path(__file__).parent / "pretrained" / "opengame20.keras"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,10 +84,12 @@ def find_model(corpus: str, path: str | Path | None = None) -> Path:
     Raises
     ------
     DataError
-        If there is none.
+        If there is no such file.
 
     Examples
     --------
+    >>> find_model("never trained").name
+    'opengame20.keras'
     >>> find_model("demo", "/nowhere.keras")
     Traceback (most recent call last):
         ...
@@ -96,14 +100,7 @@ def find_model(corpus: str, path: str | Path | None = None) -> Path:
             raise DataError(f"{path}: no such model; train one with `crnnlib study {corpus}`")
         return Path(path)
     trained = [one for one in (files.home() / "models" / corpus).glob("*.keras") if one.with_suffix(".json").exists()]
-    if trained:
-        return max(trained, key=lambda one: (one.stat().st_mtime, one.name))
-    shipped = sorted((Path(__file__).parent / "pretrained").glob("*.keras"))
-    if not shipped:
-        raise DataError(
-            f"{corpus}: no trained model; train one with `crnnlib study {corpus}`, or name one with --model"
-        )
-    return shipped[0]
+    return max(trained, key=lambda one: (one.stat().st_mtime, one.name), default=SHIPPED)
 
 
 def load_model(path: str | Path) -> Model:

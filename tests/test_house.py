@@ -175,6 +175,13 @@ def test_imports_run_one_way():
     assert ran.returncode == 0, ran.stdout
 
 
+def test_scores_on_pages_are_those_of_the_committed_trials():
+    results = script(".ci/results.py")
+    for page in results.PAGES:
+        text = (ROOT / page).read_text("utf-8")
+        assert results.written(text) == text, f"{page}: run python .ci/results.py"
+
+
 def test_map_of_the_architecture_is_current():
     drawn = script(".ci/architecture.py").drawing()
     assert drawn in (ROOT / "CONTRIBUTING.md").read_text(), "run python .ci/architecture.py"

@@ -132,10 +132,11 @@ def test_bad_files_give_one_line_each_and_code_2(run, music_tree, tmp_path):
         ["identify", "x.mp3", "--model", "/nowhere.keras"],
         ["identify", "x.mp3", "--corpus", "no-such-corpus"],
         ["map", "/nowhere"],
+        ["map", "{music}", "--model", "{shipped}"],
     ],
 )
 def test_what_cannot_work_gives_one_line_and_code_2(run, music_tree, tmp_path, arguments):
-    code, _, err = run(*(one.format(empty=tmp_path, music=music_tree) for one in arguments))
+    code, _, err = run(*(one.format(empty=tmp_path, music=music_tree, shipped=identify.SHIPPED) for one in arguments))
     assert code == 2
     assert len([line for line in err.splitlines() if line.startswith("crnnlib: ")]) == 1
     assert "Traceback" not in err

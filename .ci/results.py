@@ -1,0 +1,63 @@
+"""Write the scores of the committed trials, and the record of the shipped model, into pages: python .ci/results.py
+
+Pages hold pairs of comments, ``<!-- scores of CORPUS -->`` or ``<!-- the shipped model -->``, and ``<!-- end -->``;
+what lies between is written here.
+"""
+
+import re
+from pathlib import Path
+
+from crnnlib import identify, records, study
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
+SCORES = re.compile(r"(<!-- scores of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MODEL = re.compile(r"(<!-- the shipped model -->\n).*?(<!-- end -->)", re.DOTALL)
+HEAD = "| recipe | split | clips | trials | test songs | clip level | song level |\n|---|---|--:|--:|--:|--:|--:|\n"
+
+
+def scores(corpus):
+    """Markdown: weighted F1 of every committed recipe, split and clip length, with 95 % intervals at song level."""
+    cells = study.summary(records.load(ROOT / "book" / "results" / corpus)).groupby(["split", "clip_s", "recipe"])
+    return HEAD + "".join(_row(levels.set_index("level")) for _, levels in cells)
+
+
+def _row(levels):
+    song, clip = levels.loc["song"], levels.loc["clip"]
+    return (
+        f"| `{song['recipe']}` | {song['split']} | {song['clip_s']:g} s | {song['trials']} | {song['n']} "
+        f"| {clip['mean']:.3f} | {song['mean']:.3f} ({song['low']:.2f} to {song['high']:.2f}) |\n"
+    )
+
+
+def model():
+    """Markdown: what the record of the shipped model says."""
+    path = identify.find_model("no corpus")
+    record = identify.load_model(path).record
+    split, song, clip = record["split"], record["scores"]["song"], record["scores"]["clip"]
+    learnt = len(split["train"]) + (0 if record["recipe"]["hold_out"] else len(split["validation"]))
+    rows = {
+        "file": f"`crnnlib/pretrained/{path.name}`, {path.stat().st_size / 1e6:.1f} MB, "
+        f"{record['n_parameters']:,} parameters",
+        "learnt from": f"{learnt} songs of {record['corpus']} ({record['n_clips']['train']:,} clips of "
+        f"{record['clip_s']:g} s) by {len(record['classes'])} artists",
+        "recipe": f"`{record['recipe']['name']}`, seed {record['seed']}, {len(record['history'])} epochs, "
+        f"{record['seconds'] / 60:.0f} minutes",
+        "tested on": f"{song['n']} songs that it had not heard (split `{split['name']}`)",
+        "clip level": f"weighted F1 {clip['f1_weighted']:.3f}, accuracy {clip['accuracy']:.3f}",
+        "song level": f"weighted F1 {song['f1_weighted']:.3f}, accuracy {song['accuracy']:.3f}, among the first three "
+        f"{song['top3']:.3f}",
+    }
+    return "| | |\n|---|---|\n" + "".join(f"| {name} | {said} |\n" for name, said in rows.items())
+
+
+def written(text):
+    """Return a page with its tables written anew."""
+    text = SCORES.sub(lambda found: f"{found[1]}\n{scores(found[2])}\n{found[3]}", text)
+    return MODEL.sub(lambda found: f"{found[1]}\n{model()}\n{found[2]}", text)
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(written(path.read_text("utf-8")), "utf-8")
