@@ -25,7 +25,7 @@ def scores(corpus):
 def _row(levels):
     song, clip = levels.loc["song"], levels.loc["clip"]
     return (
-        f"| `{song['recipe']}` | {song['split']} | {song['clip_s']:g} s | {song['trials']} | {song['n']} "
+        f"| {song['recipe']} | {song['split']} | {song['clip_s']:g} s | {song['trials']} | {song['n']} "
         f"| {clip['mean']:.3f} | {song['mean']:.3f} ({song['low']:.2f} to {song['high']:.2f}) |\n"
     )
 
