@@ -15,6 +15,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import scipy.fft
@@ -36,39 +37,35 @@ _UNKNOWN = 2**62  # what libsndfile gives for a flac that was written to a pipe 
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(Protocol):
     """What a store needs to know of the features that it holds; base of `LogMel` and of `crnnlib.musicnn.Maps`.
 
     Examples
     --------
-    >>> isinstance(LogMel(), Settings)
-    True
+    >>> settings: Settings = LogMel()
+    >>> settings.n_frames(3)
+    94
     """
 
     @property
     def sr(self) -> int:
         """Sampling rate in Hz of the signals that are transformed."""
-        raise NotImplementedError
 
     @property
     def n_fft(self) -> int:
         """Least number of samples."""
-        raise NotImplementedError
 
     @property
     def hop_length(self) -> float:
         """Samples from frame to frame."""
-        raise NotImplementedError
 
     @property
     def n_mels(self) -> int:
         """Values in a frame."""
-        raise NotImplementedError
 
     @property
     def max_s(self) -> float | None:
         """Most seconds of a song, from its middle."""
-        raise NotImplementedError
 
     @property
     def digest(self) -> str:
@@ -83,7 +80,6 @@ class Settings:
 
     def transform(self) -> Callable[[np.ndarray], np.ndarray]:
         """From a signal to its frames, ready for another process."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
