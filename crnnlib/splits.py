@@ -11,6 +11,7 @@ training album.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from crnnlib.corpora.names import listed
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.grouping import classes, deal, fill, flat, share, shuffled
 
-__all__ = ["Split", "album_folds", "album_split", "matched_pair", "official", "song_folds", "song_split"]
+__all__ = ["Split", "album_folds", "album_split", "design", "matched_pair", "official", "song_folds", "song_split"]
 
 _ALBUMS = 6  # of an artist in artist20: one to the test, one to validation, and as many folds
 _VALIDATION = 0.1
@@ -327,6 +328,32 @@ def official(lists: Mapping[str, Iterable[str]]) -> Split:
                 f"no official list a20-{name}-tracks.list; expected it in lists/, or use album_split(tracks)"
             )
     return Split("album-official", tuple(lists["trn"]), tuple(lists["val"]), tuple(lists["tst"]))
+
+
+def design(name: str) -> tuple[str, str]:
+    """Take the name of a split apart: its kind, and how such splits are drawn.
+
+    Scores of one kind and one design belong together; those of another design were tested on more songs or fewer.
+
+    Parameters
+    ----------
+    name : str
+        Of a `Split`.
+
+    Returns
+    -------
+    kind : {"song", "album"}
+    design : str
+        "one split", "K folds", "matched" or "official".
+
+    Examples
+    --------
+    >>> design("album"), design("album-2of3"), design("album-official")
+    (('album', 'one split'), ('album', '3 folds'), ('album', 'official'))
+    """
+    kind, _, way = name.partition("-")
+    fold = re.fullmatch(r"\d+of(\d+)", way)
+    return kind, f"{fold[1]} folds" if fold else way or "one split"
 
 
 def _hold_out(tested: list, rest: list, songs: list, rng) -> tuple[list[str], list[str], list[str]]:

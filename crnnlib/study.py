@@ -191,7 +191,7 @@ def table(trials: Sequence[Trial]) -> pd.DataFrame:
         record = trial.record
         about = {
             "recipe": record["recipe"]["name"],
-            "split": record["split"]["name"].split("-")[0],
+            "split": splits.design(record["split"]["name"])[0],
             "fold": record["split"]["name"],
             **{key: record[key] for key in ("clip_s", "n_frames", "seed")},
         }
@@ -200,7 +200,7 @@ def table(trials: Sequence[Trial]) -> pd.DataFrame:
 
 
 def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: bool = True) -> pd.DataFrame:
-    """One row per recipe, split, level and clip length: mean and best of its trials, and an interval.
+    """One row per recipe, split, design, level and clip length: mean and best of its trials, and an interval.
 
     Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. The 95 %
     interval resamples the songs of all trials together, and at clip level whole songs, too.
@@ -217,7 +217,8 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
     Returns
     -------
     pandas.DataFrame
-        Columns recipe, split, level, clip_s, mean, best, trials, n (rows tested per trial), low, high.
+        Columns recipe, split, design (of `splits.design`), level, clip_s, mean, best, trials, n (rows tested per
+        trial), low, high.
 
     Examples
     --------
@@ -227,18 +228,18 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
     groups = {}
     for trial in trials:
         record = trial.record
-        key = (record["recipe"]["name"], record["split"]["name"].split("-")[0], record["clip_s"])
+        key = (record["recipe"]["name"], *splits.design(record["split"]["name"]), record["clip_s"])
         groups.setdefault(key, {}).setdefault(record["seed"], []).append(trial)
     rows = []
-    for (recipe, split, clip_s), seeds in sorted(groups.items()):
+    for (recipe, split, design, clip_s), seeds in sorted(groups.items()):
         for level in ("clip", "song"):
             pooled = [
                 voting.pool([one.test_clips if level == "clip" else one.songs for one in folds])
                 for folds in seeds.values()
             ]
             values = [evaluation.scores(one)[metric] for one in pooled]
-            row = {"recipe": recipe, "split": split, "level": level, "clip_s": clip_s, "mean": np.mean(values),
-                   "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
+            row = {"recipe": recipe, "split": split, "design": design, "level": level, "clip_s": clip_s,
+                   "mean": np.mean(values), "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
             if intervals:
                 row["low"], row["high"] = _interval(pooled, metric)
             rows.append(row)

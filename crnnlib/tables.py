@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from crnnlib import evaluation, published, voting
+from crnnlib import evaluation, published, splits, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["beside_paper", "differences", "fullest", "matched", "overview", "pick", "pooled"]
+__all__ = ["beside_paper", "differences", "fullest", "matched", "one_design", "overview", "pick", "pooled"]
 
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
@@ -43,13 +43,11 @@ def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> l
     >>> pick([], recipe="paper", clip_s=3.0)
     []
     """
-    wanted = {"recipe": recipe, "split": split, "clip_s": clip_s, "seed": seed}
+    wanted = (recipe, split, clip_s, seed)
 
     def agrees(trial) -> bool:
-        record = trial.record
-        kind = record["split"]["name"].split("-")[0]
-        own = {"recipe": record["recipe"]["name"], "split": kind, "clip_s": record["clip_s"], "seed": record["seed"]}
-        return all(value is None or own[key] == value for key, value in wanted.items())
+        own = (*_cell(trial), trial.record["seed"])
+        return all(asked in (None, has) for asked, has in zip(wanted, own, strict=True))
 
     return [trial for trial in trials if agrees(trial)]
 
@@ -74,12 +72,36 @@ def fullest(trials: Iterable, recipes: Iterable[str]) -> str:
     'paper'
     """
     trials = list(trials)
+    return max(recipes, key=lambda name: len({_cell(trial) for trial in pick(trials, recipe=name)}))
 
-    def cells(name) -> int:
-        own = [trial.record for trial in pick(trials, recipe=name)]
-        return len({(record["split"]["name"].split("-")[0], record["clip_s"]) for record in own})
 
-    return max(recipes, key=cells)
+def one_design(trials: Iterable) -> list:
+    """Keep one design for each recipe, split and clip length: the one that tests the most songs.
+
+    A cell that has been run both with one split a trial and with folds would count some songs twice.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        From `records.results`.
+
+    Returns
+    -------
+    list of Trial
+        In their order; with as many songs in two designs, the one with the first trial.
+
+    Examples
+    --------
+    >>> one_design([])
+    []
+    """
+    trials = list(trials)
+    tested: dict = {}
+    for trial in trials:
+        songs = tested.setdefault(_cell(trial), {}).setdefault(_design(trial), set())
+        songs.update(trial.record["split"]["test"])
+    best = {cell: max(designs, key=lambda one: len(designs[one])) for cell, designs in tested.items()}
+    return [trial for trial in trials if best[_cell(trial)] == _design(trial)]
 
 
 def matched(a: Iterable, b: Iterable) -> tuple[list, list]:
@@ -282,6 +304,15 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
                 "trials": int(song["trials"]), "songs": int(song["n"]),
             })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _cell(trial) -> tuple:
+    record = trial.record
+    return record["recipe"]["name"], splits.design(record["split"]["name"])[0], record["clip_s"]
+
+
+def _design(trial) -> str:
+    return splits.design(trial.record["split"]["name"])[1]
 
 
 def _tested(trial) -> tuple:

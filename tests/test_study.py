@@ -88,6 +88,17 @@ def test_summary_pools_folds_and_averages_trials(folder):
     assert song["low"] <= song["mean"] <= song["high"]
 
 
+def test_summary_keeps_designs_apart(folder):
+    folds = records.load(folder)
+    record = folds[0].record
+    single = dataclasses.replace(folds[0], record={**record, "split": {**record["split"], "name": "album"}})
+    rows = study.summary([*folds, single], intervals=False)
+    assert list(zip(rows["design"], rows["level"], rows["n"], strict=True))[1::2] == [
+        ("2 folds", "song", 24),
+        ("one split", "song", folds[0].songs.n),
+    ]
+
+
 def test_table_has_a_row_per_trial_and_level(folder):
     rows = study.table(records.load(folder))
     assert len(rows) == 4

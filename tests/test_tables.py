@@ -43,6 +43,13 @@ def test_fullest_recipe_has_the_most_splits_and_lengths_not_the_most_trials():
     assert tables.fullest([*folds, *live, trial("paper", "song")], ("paper", "live")) == "paper"  # of equals, the first
 
 
+def test_one_design_keeps_the_one_that_tests_the_most_songs():
+    whole = trial(split="song", test="abc")
+    folds = [trial(split=f"song-{n}of2", seed=seed, test=test) for n, test in ((1, "ab"), (2, "cd")) for seed in (0, 1)]
+    others = [trial(split="album", test="a"), trial("beyond", test="a"), trial(clip_s=1.0, test="a")]
+    assert tables.one_design([whole, *folds, *others]) == [*folds, *others]
+
+
 def test_matched_trials_have_tested_the_same_songs():
     paper = [trial(test=("s",), seed=0), trial(test=("s",), seed=1), trial(test=("t",), seed=0)]
     other = [trial("wide", test=("t",), seed=0), trial("wide", test=("s",), seed=1), trial("wide", test=("u",), seed=2)]
