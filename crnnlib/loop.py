@@ -78,7 +78,8 @@ class Run:
             self.clips.n_frames, n_classes, self.clips.store.settings.n_mels, recipe.variant, recipe.width,
             recipe.non_local, recipe.head, layers, recipe.batch_norm, dtype, fast,
         )  # fmt: skip
-        self.trainer, self.offsets = self.model, None
+        # Compiled apart from the network itself, whose file then carries no optimizer.
+        self.trainer, self.offsets = keras.Model(self.model.inputs, self.model.outputs), None
         if resident:
             frames, self.offsets = concatenated(self.clips)
             starts = keras.Input((), dtype="int32")

@@ -259,7 +259,9 @@ def _name(store, cell, label):
 
 
 def _run_one(store, tracks, cell, label, folder, name, progress=False):
-    """Train one cell and record it; also on a Dask worker."""
+    """Train one cell and record it, unless another study has meanwhile; also on a Dask worker."""
+    if Path(folder, f"{name}.json").exists():
+        return name
     clip_s, split, recipe, seed = cell
     trial = train(store, tracks, split, clip_s, recipe, seed, label, progress)
     model = files.home() / "models" / store.corpus / f"{name}.keras"

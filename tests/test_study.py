@@ -5,9 +5,11 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -56,6 +58,25 @@ def test_recorded_trials_are_not_run_again(folder, store, tracks, monkeypatch):
     monkeypatch.setattr(study, "train", lambda *_: pytest.fail("trained again"))
     trials = study.run(GRID, tracks, store, folder=folder, progress=False)
     assert [trial.record["split"]["name"] for trial in trials] == [cell[1].name for cell in GRID.cells(tracks)]
+
+
+def test_what_another_study_has_recorded_meanwhile_is_not_trained_again(folder, store, tracks, tmp_path, monkeypatch):
+    def train(*arguments):
+        trained.append(arguments)
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)  # the other study, which is faster
+        return training.train(*arguments)
+
+    trained = []
+    monkeypatch.setattr(study, "train", train)
+    assert len(study.run(GRID, tracks, store, folder=tmp_path, progress=False)) == 2
+    assert len(trained) == 1
+
+
+def test_a_network_is_saved_without_its_optimizer(home, store, tracks, tmp_path):
+    quick = training.Recipe("quick", variant="rnn", max_epochs=1)
+    study.run(study.Grid((1.0,), ["song"], 1, recipes=[quick]), tracks, store, folder=tmp_path, progress=False)
+    (path,) = home.rglob("*.keras")
+    assert not keras.saving.load_model(path).compiled
 
 
 def test_a_record_reads_back_as_it_was_written(folder, tmp_path):
