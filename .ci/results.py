@@ -18,7 +18,8 @@ HEAD = "| recipe | split | clips | trials | test songs | clip level | song level
 
 def scores(corpus):
     """Markdown: weighted F1 of every committed recipe, split and clip length, with 95 % intervals at song level."""
-    cells = study.summary(records.load(ROOT / "book" / "results" / corpus)).groupby(["split", "clip_s", "recipe", "design"])
+    summary = study.summary(records.load(ROOT / "book" / "results" / corpus))
+    cells = summary.groupby(["split", "clip_s", "recipe", "design"])
     return HEAD + "".join(_row(levels.set_index("level")) for _, levels in cells)
 
 

@@ -64,9 +64,13 @@ def _study(options):
     import dataclasses
 
     from crnnlib import study
-    from crnnlib.training import RECIPES
+    from crnnlib.errors import ParameterError
+    from crnnlib.recipes import ABLATION, RECIPES
 
-    recipe = RECIPES[options.recipe]
+    known = RECIPES | ABLATION
+    if options.recipe not in known:
+        raise ParameterError(f"--recipe {options.recipe}: expected one of {', '.join(known)}")
+    recipe = known[options.recipe]
     if options.max_epochs is not None:
         name = f"{recipe.name}-{options.max_epochs}-epochs"
         recipe = dataclasses.replace(recipe, name=name, max_epochs=options.max_epochs)
@@ -215,7 +219,8 @@ def _parser():
     store(command("extract", _extract, "compute the log-mel store of a corpus"))
     one = command("study", _study, "train and test a grid of trials, and print its scores")
     store(one)
-    one.add_argument("--recipe", choices=["paper", "beyond", "beyond-pretrained"], default="paper")
+    one.add_argument("--recipe", default="paper", metavar="NAME", help="paper, beyond, beyond-pretrained, or one of "
+                     "the ablation, such as beyond-without-shift")  # fmt: skip
     one.add_argument("--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds")
     one.add_argument("--splits", nargs="+", choices=["song", "album"], default=["song"])
     one.add_argument("--max-epochs", type=int, help="stop after so many (default: as the recipe says)")

@@ -1,4 +1,4 @@
-"""How a network is built and trained: the paper's recipe, and the one that goes beyond it."""
+"""How a network is built and trained: the paper's recipe, those that go beyond it, and the ablation between them."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 from crnnlib import voting
 from crnnlib.errors import ParameterError
 
-__all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe"]
+__all__ = ["ABLATION", "BEYOND", "BEYOND_PRETRAINED", "INGREDIENTS", "PAPER", "RECIPES", "Recipe"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,3 +133,29 @@ BEYOND_PRETRAINED = Recipe(
     vote="soft",
 )
 RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}
+
+#: What `BEYOND` adds to `PAPER`, and the fields that say so. The vote is left out: it needs no training.
+INGREDIENTS = {
+    "crops": ("random_crop",),
+    "schedule": ("schedule", "max_epochs", "hold_out"),
+    "equaliser": ("gain_db", "eq_db"),
+    "channel": ("channel",),
+    "shift": ("shift_bands",),
+}
+
+
+def _take(recipe, name, fields, other):
+    """Give a recipe some fields of another one, and a name."""
+    return dataclasses.replace(recipe, name=name, **{field: getattr(other, field) for field in fields})
+
+
+#: Recipes by name: `BEYOND` without each ingredient, the paper's with each alone, and the paper's with less pooling in
+#: time, since the paper blames "early pooling layers discarding too much information".
+ABLATION = {
+    recipe.name: recipe
+    for recipe in (
+        *(_take(BEYOND, f"beyond-without-{name}", fields, PAPER) for name, fields in INGREDIENTS.items()),
+        *(_take(PAPER, f"paper-with-{name}", (*fields, "augment_p"), BEYOND) for name, fields in INGREDIENTS.items()),
+        dataclasses.replace(PAPER, name="paper-less-pooling", variant="less-pooling"),
+    )
+}

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnnlib import device, files, loop, splits, training
+from crnnlib import device, files, loop, recipes, splits, training
 from crnnlib.errors import DataError, ParameterError
 
 SHORT = dataclasses.replace(training.PAPER, name="short", max_epochs=3, width=0.25)
@@ -169,6 +169,17 @@ def test_an_unknown_label_and_an_unknown_song_are_refused(train, store, tracks):
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(ParameterError, match="expected"):
         training.Recipe(**options)
+
+
+def test_the_ablation_holds_every_ingredient_of_beyond():
+    paper, beyond = dataclasses.asdict(recipes.PAPER), dataclasses.asdict(recipes.BEYOND)
+    changed = {field for field in paper if paper[field] != beyond[field]} - {"name", "vote", "augment_p"}
+    assert {field for fields in recipes.INGREDIENTS.values() for field in fields} == changed
+    for name, fields in recipes.INGREDIENTS.items():
+        without = dataclasses.asdict(recipes.ABLATION[f"beyond-without-{name}"])
+        alone = dataclasses.asdict(recipes.ABLATION[f"paper-with-{name}"])
+        assert {field for field in beyond if without[field] != beyond[field]} == {"name", *fields}
+        assert {field for field in paper if alone[field] != paper[field]} == {"name", "augment_p", *fields}
 
 
 def test_identity_counts_what_matters_and_nothing_else(store, split):
