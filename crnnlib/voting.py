@@ -298,8 +298,7 @@ def _songs(clips: Scores, probabilities: np.ndarray) -> Scores:
 
 
 def _steps(most: int) -> list[int]:
-    steps, following = [1], 2
-    while following < most:
-        steps.append(following)
-        following = steps[-1] + (steps[-2] if len(steps) > 1 else 1)
-    return sorted({*steps, most})
+    steps = [1, 2]
+    while steps[-1] < most:
+        steps.append(steps[-2] + steps[-1])
+    return sorted({min(step, most) for step in steps})

@@ -81,7 +81,33 @@ def test_random_crops_stay_inside_their_song_and_move(clips):
     assert (batches.starts != clips.start).mean() > 0.8
 
 
-def test_resident_clips_equal_those_read_from_disk(clips):
+def test_random_crops_reach_both_ends_of_what_is_there(clips):
+    for length, expected in ((31, {0}), (32, {0}), (33, {0, 1})):
+        songs = dataclasses.replace(clips, lengths=np.full_like(clips.lengths, length))
+        assert set(Batches(songs, 8, seed=0, random_crop=True).starts) == expected
+
+
+def test_random_crops_are_read_where_they_lie(store, clips):
+    batches = Batches(clips, 8, seed=0, random_crop=True)
+    values, labels = batches[1]
+    assert values.dtype == np.float32
+    for value, label, number in zip(values, labels, batches.order[8:16], strict=True):
+        song, start = clips.song[number], batches.starts[number]
+        np.testing.assert_array_equal(value, store[clips.track_ids[song]][start : start + 32].astype("float32"))
+        assert label == song % 3
+
+
+def test_a_clip_that_begins_near_the_end_is_padded(store, clips):
+    song = store[clips.track_ids[0]].astype("float32")
+    clip = clips.read([0], [len(song) - 5])[0]
+    np.testing.assert_array_equal(clip[:5], song[-5:])
+    assert (clip[5:] == song[-5:].min()).all()
+
+
+@pytest.mark.parametrize("n_frames", [32, 160])
+def test_resident_clips_equal_those_read_from_disk(store, n_frames):
+    clips = ClipSet.of(store, store.track_ids, np.arange(len(store.track_ids)) % 3, n_frames)
+    assert n_frames == 32 or clips.lengths.min() < n_frames < clips.lengths.max()
     frames, offsets = concatenated(clips)
     crop = Crop(frames, clips.n_frames)
     starts, labels = Batches(clips, 16, seed=1, random_crop=True, offsets=offsets)[0]

@@ -35,6 +35,8 @@ def test_per_class_and_confusion_name_classes_that_never_occur():
     assert table.loc["a"].tolist() == [pytest.approx(2 / 3), 0.5, 1.0, 1, 2]
     assert table.loc["c"].tolist() == [0, 0, 0, 0, 0]
     counts = evaluation.confusion(s)
+    assert table.columns.tolist() == ["f1", "precision", "recall", "n", "predicted"]
+    assert table.index.name == "class"
     assert counts.loc["b", "a"] == 1
     assert counts.to_numpy().sum() == 2
     assert (counts.index.name, counts.columns.name) == ("truth", "predicted")
@@ -63,8 +65,18 @@ def test_calibration_counts_every_row_once_at_the_edges_too():
     assert table["n"].sum() == 4
     assert ((table["low"] < table["confidence"]) & (table["confidence"] <= table["high"])).all()
     assert table["low"].tolist() == pytest.approx([0.4, 0.8, 0.9])
+    assert table["high"].tolist() == pytest.approx([0.5, 0.9, 1.0])
+    assert table.columns.tolist()[:2] == ["low", "high"]
+    certain = evaluation.calibration(Scores(np.eye(2), [0, 0], list("yz"), ("a", "b")), n_bins=1)
+    assert certain.loc[0, ["low", "high", "confidence", "accuracy", "n"]].tolist() == [0, 1, 1, 0.5, 2]
     with pytest.raises(ParameterError, match="n_bins=0"):
         evaluation.calibration(noisy(), n_bins=0)
+
+
+def test_ece_weighs_bins_by_their_rows():
+    s = Scores([[0.95, 0.05]] * 3 + [[0.55, 0.45]], [0, 0, 0, 1], list("wxyz"), ("a", "b"))
+    assert evaluation.ece(s) == pytest.approx((3 * 0.05 + 0.55) / 4)
+    assert evaluation.ece(s, n_bins=1) == pytest.approx(abs((3 * 0.95 + 0.55) / 4 - 0.75))
 
 
 def test_voting_changes_calibration():

@@ -228,6 +228,19 @@ def test_equal_audio_of_two_artists_is_refused():
 # What check finds
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("song", ("song", "one split")),
+        ("song-2of5", ("song", "5 folds")),
+        ("album-10of12", ("album", "12 folds")),
+        ("album-matched", ("album", "matched")),
+    ],
+)
+def test_the_name_of_a_split_tells_its_kind_and_design(name, expected):
+    assert splits.design(name) == expected
+
+
 def test_check_finds_what_leaks():
     tracks = table([[4, 4, 4], [4, 4, 4]])
     split = splits.album_split(tracks)

@@ -120,6 +120,24 @@ def test_vote_curve_ends_at_the_score_of_all_clips_whatever_the_order():
     assert not vote_curve(clips, 1.0, seed=3).equals(vote_curve(clips, 1.0, seed=4))
 
 
+def test_vote_curve_hears_a_fibonacci_number_of_clips_and_all():
+    for n, heard in ((1, [1]), (2, [1, 2]), (8, [1, 2, 3, 5, 8]), (20, [1, 2, 3, 5, 8, 13, 20])):
+        curve = vote_curve(clips_of(np.full((n, 2), 0.5), ["s"] * n, start=np.arange(n)), clip_s=1.0)
+        assert curve["clips"].tolist() == heard
+
+
+def test_rows_that_are_taken_keep_their_start_and_decision():
+    songs = clips_of([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], list("stu"), start=[0, 32, 64], predicted=[1, 1, 0])
+    some = songs.take([2, 0])
+    assert (some.track_id.tolist(), some.start.tolist(), some.predicted.tolist()) == (["u", "s"], [64, 0], [0, 1])
+
+
+def test_pool_keeps_decisions_and_forgets_starts_that_a_part_lacks():
+    decided = clips_of([[0.9, 0.1]], ["s"], start=[0], predicted=[1])
+    assert pool([decided]).predicted.tolist() == [1]
+    assert pool([decided, clips_of([[0.9, 0.1]], ["t"])]).start is None
+
+
 def test_pool_keeps_every_row_and_where_it_started():
     fold = clips_of([[0.9, 0.1], [0.2, 0.8]], ["s", "t"], [0, 1], start=[0, 94])
     pooled = pool([fold, fold, fold])
