@@ -160,8 +160,9 @@ def anatomy(model: keras.Model) -> pd.DataFrame:
 
     Examples
     --------
-    >>> anatomy(crnn(94, 20)).loc["block1", ["sees_frames", "sees_bands", "step_frames"]].to_list()
-    [4, 4, 2]
+    >>> block = anatomy(crnn(94, 20)).loc["block1"]
+    >>> int(block["sees_frames"]), int(block["sees_bands"]), int(block["step_frames"])
+    (4, 4, 2)
     """
     whole = (keras.layers.RNN, NonLocal, StatisticsPooling)
     field, step, rows = [1, 1], [1, 1], {}

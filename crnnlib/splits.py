@@ -359,7 +359,7 @@ def design(name: str) -> tuple[str, str]:
 def _hold_out(tested: list, rest: list, songs: list, rng) -> tuple[list[str], list[str], list[str]]:
     """Take validation from the albums that the test leaves, or from the songs of the only one."""
     if len(rest) > 1:
-        n = min(share(len(tested) + len(rest), 1 / _ALBUMS), len(rest) - 1)
+        n = share(len(tested) + len(rest), 1 / _ALBUMS)
         return flat(rest[n:]), flat(rest[:n]), flat(tested)
     songs = [unit for unit in songs if unit[0] in rest[0]]
     if len(songs) < 2:

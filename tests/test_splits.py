@@ -114,6 +114,15 @@ def test_equal_audio_stays_together(draw, data, seed):
         split.check(tracks, Doubles(*same))
 
 
+@pytest.mark.parametrize("draw", ["album_split", "album_folds"])
+def test_equal_audio_of_the_only_album_left_stays_together(draw):
+    tracks = table([[6, 6]] * 3)
+    same = [list(part.index[:5]) for _, part in tracks.groupby(["artist", "album"])]
+    for seed in range(5):
+        for split in DRAWS[draw](tracks, seed=seed, same=same):
+            split.check(tracks, Doubles(*same))
+
+
 @every_draw
 def test_a_split_depends_on_the_seed_and_on_nothing_else(draw):
     shuffled = LOPSIDED.sample(frac=1, random_state=1)
@@ -178,6 +187,28 @@ def test_folds_differ_little_in_size():
     assert max(sizes) - min(sizes) <= 1
 
 
+def test_validation_of_song_folds_is_a_tenth_of_what_the_test_leaves():
+    for fold in splits.song_folds(table([[30]] * 4), k=3):
+        assert [len(fold.train), len(fold.validation), len(fold.test)] == [4 * 18, 4 * 2, 4 * 10]
+
+
+def test_three_songs_of_a_class_carry_three_folds():
+    assert len(splits.song_folds(table([[3]] * 2), k=3)) == 3
+
+
+def test_twelve_albums_leave_two_to_validation():
+    for fold in splits.album_folds(table([[3] * 12] * 2), k=12):
+        assert [len(ids) for ids in (fold.train, fold.validation, fold.test)] == [2 * 27, 2 * 6, 2 * 3]
+
+
+def test_splits_are_named_by_kind_and_fold():
+    names = {draw: [split.name for split in make(ARTIST20, seed=0)] for draw, make in DRAWS.items()}
+    assert names["song_split"] == ["song"]
+    assert names["album_split"] == ["album"]
+    assert names["song_folds"] == [f"song-{number}of5" for number in range(1, 6)]
+    assert names["matched_pair"] == ["song-matched", "album-matched"]
+
+
 def test_official_split_is_that_of_the_lists():
     parts = {"trn": ["a/x/2", "a/x/1"], "val": ["a/y/1"], "tst": ["a/z/1"], "all": []}
     assert splits.official(parts) == splits.Split("album-official", ("a/x/1", "a/x/2"), ("a/y/1",), ("a/z/1",))
@@ -199,6 +230,7 @@ def test_official_split_is_that_of_the_lists():
             r"fewer than 3 songs: artist 01; use corpora.select\(tracks, min_tracks=3\)",
         ),
         ("song_split", table([[9], [9]]), {"test": 0.0}, "test=0.0: expected a share"),
+        ("song_split", table([[9], [9]]), {"test": 1}, "test=1: expected a share"),
         ("song_split", table([[9], [9]]), {"validation": 10}, "validation=10: expected a share"),
         ("song_split", table([[9], [9]]), {"label": "genre"}, "label='genre': expected a column"),
         ("song_folds", table([[9], [4]]), {}, r"fewer than 5 songs: artist 01; use .*min_tracks=5"),
@@ -212,6 +244,7 @@ def test_official_split_is_that_of_the_lists():
         ("album_folds", table([[9, 9], [9, 9]]), {"k": 3}, "fewer than 3 albums"),
         ("album_folds", table([[9, 9], [9, 9]]), {"k": 0}, "k=0: expected a whole number"),
         ("matched_pair", table([[9], [9, 9]]), {}, "fewer than 2 albums"),
+        ("matched_pair", table([[1, 1], [9, 9]]), {}, "fewer than 2 albums and 3 songs: artist 00"),
     ],
 )
 def test_a_corpus_that_cannot_carry_a_split_is_refused_with_what_to_do(draw, tracks, options, message):
