@@ -1,5 +1,7 @@
 """The built book in a real browser: it is whole, stays at home, and its figures can be seen, switched and heard.
 
+Two of its notebooks run in JupyterLab as well.
+
 Run after `make book`. ``$CRNNLIB_BOOK`` names another site than ``_build/html``.
 """
 
@@ -9,7 +11,11 @@ import http.server
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -17,6 +23,7 @@ import numpy as np
 import pytest
 import yaml
 
+import conftest
 from crnnlib import figures, voting
 
 pytestmark = pytest.mark.book
@@ -236,6 +243,73 @@ def test_a_notebook_can_be_downloaded_without_outputs(visit, address, site, name
     link = page.locator('a[href$=".ipynb"]').first.get_attribute("href")
     notebook = json.loads((site / name).parent.joinpath(unquote(link)).resolve().read_text("utf-8"))
     assert [cell for cell in notebook["cells"] if cell.get("outputs")] == []
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """JupyterLab over a copy of the notebooks: the folder, and its address."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path_factory.mktemp("config"))}
+    environment |= {"CRNNLIB_HOME": conftest.REAL_HOME} if conftest.REAL_HOME else {}
+    options = [f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+               "--IdentityProvider.token=", "--ServerApp.allow_root=True"]  # fmt: skip
+    with subprocess.Popen([sys.executable, "-m", "jupyterlab", "--no-browser", *options], env=environment) as server:
+        yield folder, f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("05_train_across_clip_lengths", [".widget-hprogress", ".js-plotly-plot .main-svg"]),
+        ("07_map_the_bottleneck", [".js-plotly-plot canvas", "audio[controls]"]),
+    ],
+)
+def test_a_notebook_runs_in_jupyterlab(browser, lab, name, shown):
+    folder, address = lab
+
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    _retry(lambda: page.goto(f"{address}/lab/tree/{name}.ipynb"))
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
+    page.locator(".lm-MenuBar-item:has-text('Run')").click()
+    page.locator("[data-command='runmenu:run-all']").click()
+    for _ in range(300):
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(3000)
+        notebook = json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
+        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+        if all(cell["execution_count"] for cell in cells):
+            break
+    else:
+        pytest.fail(f"{name} did not end in 15 minutes")
+    panel = page.locator(".jp-WindowedPanel-outer")
+    for selector in shown:  # cells far from the screen are not drawn
+        for part in range(41):
+            panel.evaluate("(panel, part) => panel.scrollTo(0, panel.scrollHeight * part / 40)", part)
+            page.wait_for_timeout(250)
+            if page.locator(selector).count():
+                break
+        page.locator(selector).first.wait_for(state="attached", timeout=20_000)
+    page.close()
+
+
+def _retry(visit, patience_s=60):
+    """Call `visit` until the server answers."""
+    from playwright.sync_api import Error
+
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return visit()
+        except Error:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 class References(html.parser.HTMLParser):
