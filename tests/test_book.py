@@ -273,7 +273,7 @@ def test_a_notebook_runs_in_jupyterlab(browser, lab, name, shown):
     folder, address = lab
 
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    _retry(lambda: page.goto(f"{address}/lab/tree/{name}.ipynb"))
+    _retry(lambda: page.goto(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb"))  # nothing else is open there
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
     page.locator(".lm-MenuBar-item:has-text('Run')").click()
     page.locator("[data-command='runmenu:run-all']").click()
