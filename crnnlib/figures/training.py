@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from crnnlib import splits
 from crnnlib.errors import DataError
 from crnnlib.figures import theme
 
@@ -52,14 +53,14 @@ def learning_curves(trials: Iterable, metric: str = "val_accuracy") -> go.Figure
     lengths = sorted({record["clip_s"] for record in records})
     figure = theme.blank(height=440)
     for record in records:
-        split, several = _split(record), len(recipes) > 1
+        several = len(recipes) > 1
         colour = _ordered(_recipe(record), recipes) if several else _ordered(record["clip_s"], lengths)
         figure.add_scatter(
             x=[epoch["epoch"] for epoch in record["history"]],
             y=_column(record, metric),
             mode="lines+markers",
             marker={"size": 4},
-            line={"color": colour, "dash": theme.SPLIT_DASHES.get(split, "dot")},
+            line={"color": colour, "dash": theme.SPLIT_DASHES[splits.design(record["split"]["name"])[0]]},
             name=f"{theme.text(_recipe(record)) + ', ' if several else ''}{record['clip_s']:g} s, "
             f"{theme.text(record['split']['name'])} split, seed {record['seed']}",
             hovertemplate="epoch %{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
@@ -130,10 +131,6 @@ def _records(trials: Iterable) -> list[Mapping]:
     if not records:
         raise DataError("no trials to draw: expected at least one; run `crnnlib study` first")
     return sorted(records, key=lambda r: (r["clip_s"], r.get("split", {}).get("name", ""), r.get("seed", 0)))
-
-
-def _split(record: Mapping) -> str:
-    return "album" if "album" in record["split"]["name"] else "song"
 
 
 def _recipe(record: Mapping) -> str:
