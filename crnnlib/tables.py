@@ -5,6 +5,7 @@ kind, "song" or "album", whatever its folds; scores are shares in [0, 1]. Introd
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 import pandas as pd
 
@@ -263,12 +264,12 @@ def differences(
 
 
 def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.DataFrame:
-    """One row per corpus and split, for one clip length; the paper's on artist20 comes first.
+    """One row per corpus, recipe and split, for one clip length; the paper's on artist20 comes first.
 
     Parameters
     ----------
     summaries : mapping from corpus to pandas.DataFrame
-        From `study.summary`, of one recipe each.
+        From `study.summary`.
     clip_s : float
         Clip length in seconds; of a corpus without it, the nearest there is.
 
@@ -288,8 +289,8 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     paper = paper.assign(recipe="paper", low=float("nan"), high=float("nan"))
     rows = []
     for corpus, summary in {"artist20, as published": paper, **summaries}.items():
-        for split in ("song", "album"):
-            mine = summary[summary["split"] == split]
+        for recipe, split in product(summary["recipe"].unique(), ("song", "album")):
+            mine = summary[(summary["recipe"] == recipe) & (summary["split"] == split)]
             if mine.empty:
                 continue
             nearest = min(mine["clip_s"], key=lambda length: abs(length - clip_s))
@@ -298,7 +299,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
             )
             known = pd.notna(song["low"])
             rows.append({
-                "corpus": corpus, "recipe": song["recipe"], "clips": f"{nearest:g} s", "split": split,
+                "corpus": corpus, "recipe": recipe, "clips": f"{nearest:g} s", "split": split,
                 "F1, clip level": f"{clip['mean']:.3f}", "F1, song level": f"{song['mean']:.3f}",
                 "95 % interval": f"{song['low']:.2f} to {song['high']:.2f}" if known else "not published",
                 "trials": int(song["trials"]), "songs": int(song["n"]),

@@ -118,3 +118,10 @@ def test_overview_names_all_that_a_score_needs():
     assert table["corpus"].tolist() == ["artist20, as published", "artist20, as published", "demo"]
     mine = ["demo", "paper", "3 s", "album", "0.300", "0.500", "0.40 to 0.70", 2, 24]
     assert table.iloc[2].tolist() == mine
+
+
+def test_overview_tells_recipes_apart():
+    rows = [cell(), cell(level="clip", mean=0.3), cell(recipe="beyond", mean=0.6), cell(recipe="beyond", level="clip")]
+    table = tables.overview({"demo": pd.DataFrame(rows)}).set_index("corpus").loc["demo"]
+    assert table["recipe"].tolist() == ["paper", "beyond"]
+    assert table["F1, song level"].tolist() == ["0.500", "0.600"]

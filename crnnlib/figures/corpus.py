@@ -3,6 +3,7 @@
 Conventions: a track table comes in, sorted artists go down the page, lengths are in seconds or minutes, levels in dB.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -161,7 +162,9 @@ def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: 
         )
     figure.update_layout(coloraxis={"colorscale": "Magma", "colorbar": {"title": "dB", "thickness": 10}})
     figure.update_annotations(font_size=12)
-    figure.update_xaxes(showgrid=False, nticks=4, range=[0, seconds])
+    step = math.ceil(seconds / 4) if seconds > 2 else seconds / 2
+    ticks = np.arange(0, seconds, step)  # none at the end, where the next picture begins
+    figure.update_xaxes(showgrid=False, tickvals=ticks, range=[0, seconds])
     figure.update_yaxes(showgrid=False, nticks=3, range=[-0.5, max(np.shape(mel)[1] for mel in panels.values()) - 0.5])
     return figure
 
