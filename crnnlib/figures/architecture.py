@@ -39,8 +39,8 @@ def architecture(layers: pd.DataFrame) -> go.Figure:
     2
     """
     require(layers, "kind", "shape", "parameters")
-    size = [tuple(size for size in shape if size != 1) or (1,) for shape in layers["shape"]]
-    drawn = layers[[i == 0 or size[i] != size[i - 1] for i in range(len(layers))]]
+    sizes = [tuple(size for size in shape if size != 1) or (1,) for shape in layers["shape"]]
+    drawn = layers[[i == 0 or sizes[i] != sizes[i - 1] for i in range(len(layers))]]
     frames, bands = (*drawn["shape"].iloc[0], 1)[:2]
     figure = theme.blank(height=330, showlegend=False, meta={"min_width": 84 * len(drawn)})
     for place, row in enumerate(drawn.itertuples()):
@@ -61,7 +61,9 @@ def architecture(layers: pd.DataFrame) -> go.Figure:
             hoveron="fills",
             name=name,
         )
-        for text, level in ((f"<b>{name}</b><br>{shape}", -6.6), (f"{row.parameters:,}" if row.parameters else "", 6)):
+        size = "<br>× ".join(shape.rsplit(" × ", 1)) if channels > 1 else shape  # three numbers are wider than a block
+        below, above = f"<b>{name}</b><br>{size}", f"{row.parameters:,}" if row.parameters else ""
+        for text, level in ((below, -6.6), (above, 6)):
             figure.add_annotation(x=place * _PITCH, y=level, text=text, showarrow=False, font_size=11)
     figure.update_xaxes(visible=False, range=[-0.6 * _PITCH, (len(drawn) - 0.4) * _PITCH])
     return figure.update_yaxes(visible=False, range=[-8, 7]).update_layout(margin={"l": 8, "r": 8, "b": 8})
