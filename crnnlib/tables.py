@@ -76,7 +76,7 @@ def fullest(trials: Iterable, recipes: Iterable[str]) -> str:
     return max(recipes, key=lambda name: len({_cell(trial) for trial in pick(trials, recipe=name)}))
 
 
-def one_design(trials: Iterable) -> list:
+def one_design(trials: Iterable, across_lengths: bool = False) -> list:
     """Keep one design for each recipe, split and clip length: the one that tests the most songs.
 
     A cell that has been run both with one split a trial and with folds would count some songs twice.
@@ -85,11 +85,14 @@ def one_design(trials: Iterable) -> list:
     ----------
     trials : iterable of Trial
         From `records.results`.
+    across_lengths : bool
+        Keep the same design for all clip lengths of a recipe and split, so that they compare: the one with the most
+        clip lengths, and of these the one that tests the most songs.
 
     Returns
     -------
     list of Trial
-        In their order; with as many songs in two designs, the one with the first trial.
+        In their order; of equal designs, the one with the first trial.
 
     Examples
     --------
@@ -97,12 +100,14 @@ def one_design(trials: Iterable) -> list:
     []
     """
     trials = list(trials)
+    cells = [_cell(trial)[: 2 if across_lengths else 3] for trial in trials]
     tested: dict = {}
-    for trial in trials:
-        songs = tested.setdefault(_cell(trial), {}).setdefault(_design(trial), set())
+    for cell, trial in zip(cells, trials, strict=True):
+        lengths, songs = tested.setdefault(cell, {}).setdefault(_design(trial), (set(), set()))
+        lengths.add(trial.record["clip_s"])
         songs.update(trial.record["split"]["test"])
-    best = {cell: max(designs, key=lambda one: len(designs[one])) for cell, designs in tested.items()}
-    return [trial for trial in trials if best[_cell(trial)] == _design(trial)]
+    best = {cell: max(designs, key=lambda one: [*map(len, designs[one])]) for cell, designs in tested.items()}
+    return [trial for cell, trial in zip(cells, trials, strict=True) if best[cell] == _design(trial)]
 
 
 def matched(a: Iterable, b: Iterable) -> tuple[list, list]:

@@ -50,6 +50,13 @@ def test_one_design_keeps_the_one_that_tests_the_most_songs():
     assert tables.one_design([whole, *folds, *others]) == [*folds, *others]
 
 
+def test_one_design_across_lengths_keeps_the_one_with_the_most_lengths():
+    whole = [trial(clip_s=clip_s, test="ab") for clip_s in (3.0, 10.0)]
+    folds = [trial(split=f"song-{n}of2", test=test) for n, test in ((1, "ab"), (2, "cd"))]
+    assert tables.one_design(whole + folds) == [whole[1], *folds]
+    assert tables.one_design(whole + folds, across_lengths=True) == whole
+
+
 def test_matched_trials_have_tested_the_same_songs():
     paper = [trial(test=("s",), seed=0), trial(test=("s",), seed=1), trial(test=("t",), seed=0)]
     other = [trial("wide", test=("t",), seed=0), trial("wide", test=("s",), seed=1), trial("wide", test=("u",), seed=2)]

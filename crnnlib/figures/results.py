@@ -152,7 +152,7 @@ def vote_curve(curves: Mapping[str, pd.DataFrame] | pd.DataFrame, metric: str = 
         require(rows, "seconds", metric)
         line = dots(rows["seconds"], rows, metric, label, colour)
         figure.add_trace(line.update(mode="lines+markers", line_color=colour))
-    figure.update_xaxes(type="log", title="heard of each song (s)")
+    figure.update_xaxes(type="log", title="heard of each song (s)", tickvals=[1, 2, 3, 5, 10, 20, 30, 60, 120, 240])
     return figure.update_yaxes(title=f"{_METRICS.get(metric, metric)}, song level", range=[0, 1.02])
 
 
