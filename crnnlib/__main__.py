@@ -74,12 +74,12 @@ def _study(options):
     if options.max_epochs is not None:
         name = f"{recipe.name}-{options.max_epochs}-epochs"
         recipe = dataclasses.replace(recipe, name=name, max_epochs=options.max_epochs)
-    grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [recipe])
+    grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [recipe], options.matched)
     tracks, store = _prepared(options)
-    if "album" in options.splits:
+    if "album" in options.splits or options.matched:
         left = study.several_albums(tracks, options.label)[options.label].nunique()
         print(
-            f"album splits: the {left} of {tracks[options.label].nunique()} classes with two albums or more",
+            f"splits by album: the {left} of {tracks[options.label].nunique()} classes with two albums or more",
             file=sys.stderr,
         )
     trials = study.run(grid, tracks, store, options.label, scheduler=options.scheduler)
@@ -226,6 +226,7 @@ def _parser():
     one.add_argument("--max-epochs", type=int, help="stop after so many (default: as the recipe says)")
     one.add_argument("--trials", type=int, default=3, help="trials of each cell")
     one.add_argument("--folds", type=int, help="split each trial into folds, so that every song is tested")
+    one.add_argument("--matched", action="store_true", help="draw song and album splits of equal size")
     one.add_argument("--label", default="artist", help="column of the track table to predict")
     one.add_argument("--scheduler", help="address of a Dask scheduler whose workers train the trials")
     one.add_argument("--json", action="store_true")

@@ -125,7 +125,7 @@ def producer_effect(
 ) -> dict:
     """What a classifier loses when it must do without the albums that it is tested on.
 
-    Meaningful for the same artists and equal numbers of training songs (`splits.matched_pair`, or folds).
+    Meaningful for the same artists and equal numbers of training songs (`splits.matched_pair`).
 
     Parameters
     ----------

@@ -41,6 +41,9 @@ class Grid:
         as the paper does.
     recipes : sequence of Recipe
         How to train.
+    matched : bool, default=False
+        Draw one split a trial such that song and album splits have the same artists and numbers of songs
+        (`splits.matched_pair`): what is between their scores is the producer effect.
 
     Examples
     --------
@@ -54,13 +57,15 @@ class Grid:
     trials: int = 3
     folds: int | None = None
     recipes: Sequence[Recipe] = (PAPER,)
+    matched: bool = False
 
     def __post_init__(self):
         if not set(self.kinds) <= {"song", "album"} or not self.kinds:
             raise ParameterError(f"kinds={self.kinds}: expected 'song', 'album' or both")
-        if self.trials < 1 or (self.folds is not None and self.folds < 2):
+        if self.trials < 1 or (self.folds is not None and (self.folds < 2 or self.matched)):
             raise ParameterError(
-                f"trials={self.trials}, folds={self.folds}: expected 1 or more trials, 2 or more folds"
+                f"trials={self.trials}, folds={self.folds}, matched={self.matched}: expected 1 or more trials, and 2 "
+                "or more folds or matched splits or neither"
             )
 
     def cells(self, tracks: pd.DataFrame, label: str = "artist", same=()) -> Iterator[tuple]:
@@ -74,8 +79,11 @@ class Grid:
                 yield clip_s, split, recipe, seed
 
     def _draw(self, kind, tracks, seed, label, same):
-        if kind == "album":
+        if kind == "album" or self.matched:
             tracks = several_albums(tracks, label)
+        if self.matched:
+            song, album = splits.matched_pair(tracks, seed, label, same)
+            return [song if kind == "song" else album]
         if self.folds is None:
             draw = splits.song_split if kind == "song" else splits.album_split
             return [draw(tracks, seed=seed, label=label, same=same)]

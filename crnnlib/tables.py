@@ -18,7 +18,7 @@ __all__ = ["beside_paper", "differences", "fullest", "matched", "one_design", "o
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
 
-def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> list:
+def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None, design=None) -> list:
     """Keep the trials that agree with everything asked for.
 
     Parameters
@@ -33,6 +33,8 @@ def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> l
         Clip length in seconds.
     seed : int, optional
         Number of the trial.
+    design : str, optional
+        How its split was drawn, as `splits.design` says.
 
     Returns
     -------
@@ -44,10 +46,10 @@ def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None) -> l
     >>> pick([], recipe="paper", clip_s=3.0)
     []
     """
-    wanted = (recipe, split, clip_s, seed)
+    wanted = (recipe, split, clip_s, seed, design)
 
     def agrees(trial) -> bool:
-        own = (*_cell(trial), trial.record["seed"])
+        own = (*_cell(trial), trial.record["seed"], _design(trial))
         return all(asked in (None, has) for asked, has in zip(wanted, own, strict=True))
 
     return [trial for trial in trials if agrees(trial)]

@@ -41,7 +41,18 @@ def test_folds_test_every_song_once(tracks):
         assert sorted(tested) == sorted(tracks.index)
 
 
-@pytest.mark.parametrize("options", [{"kinds": ("artist",)}, {"kinds": ()}, {"trials": 0}, {"folds": 1}])
+def test_matched_splits_learn_from_as_many_songs_of_each_artist(tracks):
+    grid = study.Grid((1.0,), trials=2, matched=True)
+    cells = [(split, seed) for _, split, _, seed in grid.cells(tracks)]
+    assert [split.name for split, _ in cells] == ["song-matched", "album-matched"] * 2
+    for (song, _), (album, _) in zip(cells[::2], cells[1::2], strict=True):
+        counts = [tracks.loc[list(split.check(tracks).train), "artist"].value_counts() for split in (song, album)]
+        assert counts[0].sort_index().equals(counts[1].sort_index())
+
+
+@pytest.mark.parametrize(
+    "options", [{"kinds": ("artist",)}, {"kinds": ()}, {"trials": 0}, {"folds": 1}, {"folds": 2, "matched": True}]
+)
 def test_impossible_grids_are_refused(options):
     with pytest.raises(ParameterError, match="expected"):
         study.Grid(**options)

@@ -30,7 +30,10 @@ def test_pick_takes_folds_by_the_kind_of_their_split():
     assert tables.pick(trials, recipe="paper", split="album") == trials[:2]
 
 
-@pytest.mark.parametrize(("asked", "kept"), [({}, 3), ({"clip_s": 3}, 2), ({"seed": 0}, 2), ({"clip_s": 9.0}, 0)])
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [({}, 3), ({"clip_s": 3}, 2), ({"seed": 0}, 2), ({"clip_s": 9.0}, 0), ({"design": "one split"}, 3)],
+)
 def test_pick_keeps_what_agrees_with_everything(asked, kept):
     trials = [trial(), trial(seed=1), trial(clip_s=10.0)]
     assert len(tables.pick(trials, **asked)) == kept
