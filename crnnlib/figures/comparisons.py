@@ -33,14 +33,14 @@ def forest(rows: pd.DataFrame) -> go.Figure:
     [0.1]
     """
     require(rows, "difference", "low", "high")
-    figure = theme.blank(height=120 + 34 * len(rows), showlegend=False)
+    labels, figure = _rows(rows.index)
     colours = [
         theme.PALETTE[6] if low > 0 else theme.PALETTE[3] if high < 0 else theme.GREY for low, high in _ends(rows)
     ]
     said = [f"p = {p:.3g}" for p in rows["p"]] if "p" in rows else [""] * len(rows)
     figure.add_scatter(
         x=rows["difference"].to_numpy(float),
-        y=[theme.text(label) for label in rows.index],
+        y=labels,
         mode="markers",
         marker={"color": colours, "size": 11, "symbol": "diamond"},
         error_x=error_bars(rows, "difference"),
@@ -51,7 +51,8 @@ def forest(rows: pd.DataFrame) -> go.Figure:
         ),
     )
     figure.add_vline(x=0, line={"color": theme.GREY, "dash": "dot"})
-    return figure.update_xaxes(title="difference of scores").update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="difference of scores", nticks=6, tickangle=0)
+    return figure.update_yaxes(autorange="reversed")
 
 
 def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (weighted), song level") -> go.Figure:
@@ -84,10 +85,10 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
     require(rows, "score", "low", "high")
     if baseline is not None and baseline not in rows.index:
         raise ParameterError(f"baseline={baseline!r}: expected one of {', '.join(map(str, rows.index))}")
-    figure = theme.blank(height=120 + 34 * len(rows), showlegend=False)
+    labels, figure = _rows(rows.index)
     figure.add_bar(
         x=rows["score"].to_numpy(float),
-        y=[theme.text(label) for label in rows.index],
+        y=labels,
         orientation="h",
         marker={
             "color": [theme.GREY if label == baseline else theme.PALETTE[2] for label in rows.index],
@@ -132,6 +133,13 @@ def dial(rows: pd.DataFrame) -> go.Figure:
         figure.add_trace(line.update(mode="lines+markers", line_color=colour, **fill))
     figure.update_xaxes(title="strength of the producer effect")
     return figure.update_yaxes(title="F1 (weighted), song level", range=[0, 1.02])
+
+
+def _rows(index: pd.Index) -> tuple[list[str], go.Figure]:
+    """Labels, and a figure with room for each of them."""
+    labels = [theme.wrapped(label) for label in index]
+    lines = max((label.count("<br>") for label in labels), default=0) + 1
+    return labels, theme.blank(height=120 + max(34, 17 * lines + 6) * len(labels), showlegend=False)
 
 
 def _ends(rows: pd.DataFrame):

@@ -7,13 +7,14 @@ protanopia, deuteranopia and tritanopia alike (simulated after Machado et al., 2
 """
 
 import html
+import textwrap
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
-__all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "stamp", "styles", "text"]
+__all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "stamp", "styles", "text", "wrapped"]
 
 # fmt: off
 #: Twenty colours; neighbours in the list are far apart.
@@ -125,6 +126,30 @@ def text(value, longest: int = 60) -> str:
     """
     name = str(value).replace("_", " ")
     return html.escape(name if len(name) <= longest else name[: longest - 1].rstrip() + "…", quote=False)
+
+
+def wrapped(value, width: int = 26) -> str:
+    """A label in lines of up to `width` characters, so that on a phone there is room for what it labels.
+
+    Parameters
+    ----------
+    value : object
+        What is to be read.
+    width : int
+        Of a line, in characters; single words may be longer.
+
+    Returns
+    -------
+    str
+        As `text` makes it, with ``<br>`` between lines.
+
+    Examples
+    --------
+    >>> wrapped("song split, nearest_neighbour", 20)
+    'song split, nearest<br>neighbour'
+    """
+    lines = textwrap.wrap(str(value).replace("_", " "), width, break_long_words=False, break_on_hyphens=False)
+    return "<br>".join(map(text, lines))
 
 
 def menu(name: str, choices: list[tuple], position: float = 0.0) -> dict:
