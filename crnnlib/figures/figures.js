@@ -183,14 +183,16 @@
     return template;
   };
 
-  const narrow = (layout, width, traces, drawn) => {
+  const narrow = (layout, width, traces) => {
     if (width >= 560) return;
-    for (const trace of drawn) if (trace.type === "bar" && trace.textposition === "outside") trace.textposition = "none";
+    for (const trace of traces) if (trace.type === "bar" && trace.textposition === "outside") trace.textposition = "none";
     layout.margin = { ...layout.margin, l: 8, r: 8, t: 40, b: 40 };
     layout.font = { ...layout.font, size: 11 };
-    if (layout.showlegend === false || traces < 2) return;
-    const rows = Math.ceil(traces / 2);
-    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, entrywidth: 0.48, entrywidthmode: "fraction" };
+    const names = traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).map((trace) => trace.name || "");
+    if (layout.showlegend === false || names.length < 2) return;
+    const columns = Math.max(...names.map((name) => name.length)) > 21 ? 1 : 2;
+    const rows = Math.ceil(names.length / columns);
+    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, entrywidth: 0.96 / columns, entrywidthmode: "fraction" };
     layout.height += Math.min(rows, 14) * 19;
     layout.margin.b += Math.min(rows, 14) * 19;
   };
@@ -238,7 +240,7 @@
     layout.template = tint(layout);
     const least = (layout.meta && layout.meta.min_width) || 0;
     if (plot.clientWidth < least) scrolled(plot, least);
-    narrow(layout, plot.clientWidth, traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).length, traces);
+    narrow(layout, plot.clientWidth, traces);
     plot.replaceChildren();
     plot.style.height = `${layout.height}px`;
     if (menus.length) lists(figure, menus);
