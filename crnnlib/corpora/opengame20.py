@@ -19,7 +19,7 @@ from crnnlib.errors import DataError
 
 __all__ = ["SMALL", "credits", "fetch", "listing", "load"]
 
-#: Packages of the small selection: 189 MB to download, five artists, two of them with two albums.
+#: Packages of the small selection, 189 MB to download, five artists, two of them with two albums.
 SMALL = ("davegnukem-data", "marsshooter-data", "pushover-data", "singularity-music", "wizznic-data")
 
 _LISTING = Path(__file__).with_name("opengame20.csv")
