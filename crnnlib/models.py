@@ -20,7 +20,7 @@ from crnnlib.layers import ConvBlock, NonLocal, StatisticsPooling, hard_sigmoid
 
 __all__ = ["VARIANTS", "BlockStatistics", "anatomy", "bottleneck", "crnn", "recalibrate"]
 
-#: Convolution blocks of each variant, that is, filters, pool (time, frequency), convolutions before the pool. "larger" and
+#: Convolution blocks of each variant, as filters, pool (time, frequency) and convolutions before the pool. "larger" and
 #: "vgg" are stacks that the authors' repository tries and the paper does not report. "1d", "rnn" and "pooled" have
 #: none; the last projects each frame and pools them all.
 VARIANTS = {

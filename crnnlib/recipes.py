@@ -149,8 +149,8 @@ def _take(recipe, name, fields, other):
     return dataclasses.replace(recipe, name=name, **{field: getattr(other, field) for field in fields})
 
 
-#: Recipes by name, namely `BEYOND` without each ingredient, the paper's with each alone, and the paper's with less pooling in
-#: time, since the paper blames "early pooling layers discarding too much information".
+#: `BEYOND` without each ingredient, the paper's recipe with each alone, and the paper's with less pooling in time, since
+#: the paper blames "early pooling layers discarding too much information".
 ABLATION = {
     recipe.name: recipe
     for recipe in (
