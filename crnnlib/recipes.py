@@ -149,7 +149,7 @@ def _take(recipe, name, fields, other):
     return dataclasses.replace(recipe, name=name, **{field: getattr(other, field) for field in fields})
 
 
-#: `BEYOND` without each ingredient, the paper's recipe with each alone, and the paper's with less pooling in time, since
+#: `BEYOND` without each ingredient, the paper's recipe with each alone, and the paper's with less pooling in time, as
 #: the paper blames "early pooling layers discarding too much information".
 ABLATION = {
     recipe.name: recipe
