@@ -31,8 +31,8 @@ def scores(corpus):
 def _row(levels):
     song, clip = levels.loc["song"], levels.loc["clip"]
     return (
-        f"| {song['recipe']} | {song['split']}, {song['design']} | {song['clip_s']:g} s | {song['trials']} | {song['n']} "
-        f"| {clip['mean']:.3f} | {song['mean']:.3f} ({song['low']:.2f} to {song['high']:.2f}) |\n"
+        f"| {song['recipe']} | {song['split']}, {song['design']} | {song['clip_s']:g} s | {song['trials']} "
+        f"| {song['n']} | {clip['mean']:.3f} | {song['mean']:.3f} ({song['low']:.2f} to {song['high']:.2f}) |\n"
     )
 
 

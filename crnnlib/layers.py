@@ -48,7 +48,7 @@ class ConvBlock(keras.layers.Layer):
     dropout : float, default=0.1
         Share of outputs set to zero in training.
     fast : bool, optional
-        Use the hand-written gradient of `crnnlib.fast`; by default where it can run.
+        Use the hand-written gradient of ``crnnlib.fast``; by default where it can run.
     epsilon, momentum : float
         Of the batch norm, Keras' defaults.
     seed : int, optional

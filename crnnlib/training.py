@@ -121,7 +121,7 @@ def train(
     dtype : {"float32", "bfloat16"}, optional
         Of the convolution blocks; by default bfloat16 where the device has units for it.
     fast : bool, optional
-        The hand-written gradient of `crnnlib.fast`; by default where it can run.
+        The hand-written gradient of ``crnnlib.fast``; by default where it can run.
     resident : bool, optional
         Hold the training songs on the device, so that a batch is a vector of start frames; by default on GPUs.
 

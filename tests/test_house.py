@@ -187,6 +187,13 @@ def test_map_of_the_architecture_is_current():
     assert drawn in (ROOT / "CONTRIBUTING.md").read_text(), "run python .ci/architecture.py"
 
 
+def test_reference_has_every_module_but_the_inner_ones():
+    inner = {"fast", "grouping", "loop", "figures.marks"}
+    inner |= {f"corpora.{name}" for name in ("names", "packages", "score", "studio", "synth")}
+    named = re.findall(r"automodule:: crnnlib\.(\S+)", (ROOT / "book" / "api.md").read_text())
+    assert {name.removeprefix("crnnlib.") for name in MODULES} - set(named) == inner
+
+
 def test_each_module_is_named_in_a_test():
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
     parts = {path.stem for place in (".", "corpora") for path in (ROOT / "crnnlib" / place).glob("[a-z]*.py")}

@@ -20,7 +20,7 @@ class Event(NamedTuple):
     layer : {"lead", "second", "chords", "bass", "pad", "drums"}
         What it is for.
     sound : str
-        What plays it: an instrument or a drum of `crnnlib.corpora.synth`.
+        What plays it: an instrument or a drum of ``crnnlib.corpora.synth``.
     step : float
         When, in sixteenths from the start.
     length : int

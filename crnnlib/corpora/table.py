@@ -2,7 +2,7 @@
 
 A pandas DataFrame, one row a track, indexed by a unique ``track_id`` (``artist/album/title``, the form of artist20's
 own lists) and sorted by it. Columns ``artist, album, title, path`` (str; `path` is absolute), optional ``seconds``
-(float) and ``licence`` (str). ``tracks.attrs["corpus"]`` names the corpus. `crnnlib.corpora.names` says how names are
+(float) and ``licence`` (str). ``tracks.attrs["corpus"]`` names the corpus. ``crnnlib.corpora.names`` says how names are
 cleaned; tracks that would share an id are numbered, ``… (2)``, in the order of their paths. Whatever a source offers
 and the table leaves out is announced in one warning and listed in ``tracks.attrs["skipped"]``.
 """
