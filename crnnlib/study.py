@@ -64,8 +64,8 @@ class Grid:
             raise ParameterError(f"kinds={self.kinds}: expected 'song', 'album' or both")
         if self.trials < 1 or (self.folds is not None and (self.folds < 2 or self.matched)):
             raise ParameterError(
-                f"trials={self.trials}, folds={self.folds}, matched={self.matched}: expected 1 or more trials, and 2 "
-                "or more folds or matched splits or neither"
+                f"trials={self.trials}, folds={self.folds}, matched={self.matched}: expected 1 or more trials, in 2 "
+                "or more folds or matched or neither"
             )
 
     def cells(self, tracks: pd.DataFrame, label: str = "artist", same=()) -> Iterator[tuple]:
