@@ -134,7 +134,7 @@ BEYOND_PRETRAINED = Recipe(
 )
 RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}
 
-#: What `BEYOND` adds to `PAPER`, and the fields that say so. The vote is left out: it needs no training.
+#: What `BEYOND` adds to `PAPER`, and the fields that say so. The vote is left out, since it needs no training.
 INGREDIENTS = {
     "crops": ("random_crop",),
     "schedule": ("schedule", "max_epochs", "hold_out"),

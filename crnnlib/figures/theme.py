@@ -25,7 +25,7 @@ PALETTE = (
 # fmt: on
 #: Marker symbols that WebGL draws; one a colour, in turn.
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
-#: What is not data: reference lines, training clips, lines of chance.
+#: What is not data, as reference lines, training clips, lines of chance.
 GREY = "#8a8f98"
 #: The two levels and the two splits, the same in every figure.
 LEVEL_COLOURS = {"clip": "#499eff", "song": "#e78618"}
