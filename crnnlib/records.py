@@ -101,7 +101,7 @@ def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
     Returns
     -------
     list of Trial
-        Each identity once.
+        Each identity once for each name of its split: a matched album split may hold the songs of a plain one.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
     committed = Path(committed) if committed else Path(__file__).resolve().parent.parent / "book" / "results"
     known = {}
     for folder in (files.home() / "results" / corpus, committed / corpus):
-        known |= {trial.record["id"]: trial for trial in load(folder)}
+        known |= {(trial.record["id"], trial.record["split"]["name"]): trial for trial in load(folder)}
     return list(known.values())
 
 

@@ -145,6 +145,9 @@ def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, 
     assert records.publish("toy", tmp_path / "book") == len(trials)
     assert records.publish("toy", tmp_path / "book") == 0
     assert len(records.results("toy", tmp_path / "book")) == len(trials)
+    trials[0].record["split"]["name"] = "album-matched"  # the same songs under another name are not lost
+    records.save(trials[0], home / "results" / "toy", "matched")
+    assert len(records.results("toy", tmp_path / "book")) == len(trials) + 1
 
 
 def _study(home, music):
