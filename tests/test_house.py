@@ -170,6 +170,14 @@ def test_source_is_short(path):
     assert len(path.read_text().splitlines()) <= 400, "split what does two things; about 250 lines are meant"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_cells_are_short(path):
+    cells = [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert max(len("".join(cell["source"]).splitlines()) for cell in cells) <= 25, (
+        "a reader takes in one thought a cell"
+    )
+
+
 def test_imports_run_one_way():
     ran = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout
