@@ -19,7 +19,7 @@ from crnnlib import files
 
 ROOT = Path(__file__).resolve().parent.parent
 BEHIND_THE_CELLS = ("crnnlib", "requirements.lock", "book/results")
-ON_THE_PAGES = ("_config.yml", "_toc.yml", "book", "notebooks")
+ON_THE_PAGES = ("_config.yml", "_toc.yml", "benchmarks/results", "book", "notebooks")
 
 
 def fingerprint(names, root=ROOT):

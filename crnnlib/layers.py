@@ -94,18 +94,20 @@ class ConvBlock(keras.layers.Layer):
 
     def call(self, x, training=False, moments=False):
         x = ops.cast(x, self.compute_dtype)
-        if not (training or moments):
-            # ELU rises everywhere, so it commutes with the pool and sees a quarter of the map or less.
-            pooled = ops.elu(self._pooled(self._convolved(x)))
-            return self._normalised(pooled, self.moving_mean, self.moving_variance)
         use_fast = fast.available() if self.fast is None else self.fast
+        if not (training or moments):
+            # Bias and ELU rise everywhere, so they commute with the pool and see a quarter of the map or less.
+            pooled, bias = self._pooled(self._convolved(x)), ops.cast(self.bias, "float32")
+            finished = fast.fused(_finished) if use_fast else _finished
+            return finished(pooled, bias, *self._affine(self.moving_mean, self.moving_variance))
         if moments or not use_fast:
-            full = ops.elu(self._convolved(x))
+            full = ops.elu(self._convolved(x) + self.bias)
             if use_fast:
                 mean, variance, _ = fast.moments(full)
             else:
                 mean, variance = ops.moments(ops.cast(full, "float32"), axes=(0, 1, 2))
-            output = self._normalised(self._pooled(full), mean, variance)
+            scale, shift = self._affine(mean, variance)
+            output = ops.cast(ops.cast(self._pooled(full), "float32") * scale + shift, full.dtype)
             if moments:
                 return output, mean, variance
             if self.dropout:
@@ -127,7 +129,7 @@ class ConvBlock(keras.layers.Layer):
         return output
 
     def _convolved(self, x):
-        return ops.conv(x, self.kernel, padding="same", data_format="channels_last") + self.bias
+        return ops.conv(x, self.kernel, padding="same", data_format="channels_last")
 
     def _pooled(self, x):
         """The maximum per pool and channel, or the minimum where a negative gamma will turn it into the maximum."""
@@ -140,9 +142,10 @@ class ConvBlock(keras.layers.Layer):
 
         return ops.cond(ops.any(self.gamma < 0), extreme, lambda: largest(x))
 
-    def _normalised(self, x, mean, variance):
+    def _affine(self, mean, variance):
+        """Batch norm as a factor and a summand per channel, in float32."""
         scale = self.gamma * ops.rsqrt(variance + self.epsilon)
-        return ops.cast((ops.cast(x, "float32") - mean) * scale + self.beta, self.compute_dtype)
+        return scale, self.beta - mean * scale
 
     def compute_output_spec(self, x, training=False, moments=False):
         batch, time, frequency = x.shape[:3]
@@ -154,6 +157,11 @@ class ConvBlock(keras.layers.Layer):
     def get_config(self):
         own = {name: getattr(self, name) for name in ("filters", "pool", "dropout", "epsilon", "momentum", "seed")}
         return {**super().get_config(), **own}
+
+
+def _finished(pooled, bias, scale, shift):
+    """Bias, ELU and batch norm of a pooled map, in float32 throughout."""
+    return ops.cast(ops.elu(ops.cast(pooled, "float32") + bias) * scale + shift, pooled.dtype)
 
 
 @_register

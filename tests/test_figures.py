@@ -57,6 +57,7 @@ def results():
         "ablation": figures.ablation(spans.drop(columns=["difference", "p"]), NASTY),
         "dial": figures.dial(effect),
         "curves": figures.learning_curves([record]),
+        "growth": figures.growth(pd.DataFrame({"hours": [1.0, 2.0], "clip_s": [3.0, 3.0], "seconds": [8.0, 16.0]})),
         "time": figures.time_per_clip_length([record]),
         "panels": figures.mel_panels({NASTY: np.zeros((94, 128)), "b": np.full((94, 128), -80.4)}),
         "spectra": figures.album_spectra(spectra),

@@ -12,7 +12,7 @@ from crnnlib.figures.maps import embedding_map, points, timeline
 from crnnlib.figures.page import Embedded, embed, save, show
 from crnnlib.figures.results import calibration, confusion, f1_by_clip_length, refusals, vote_curve
 from crnnlib.figures.theme import Style, styles
-from crnnlib.figures.training import learning_curves, time_per_clip_length
+from crnnlib.figures.training import growth, learning_curves, time_per_clip_length
 
 __all__ = [
     "Embedded",
@@ -29,6 +29,7 @@ __all__ = [
     "embedding_map",
     "f1_by_clip_length",
     "forest",
+    "growth",
     "learning_curves",
     "mel_panels",
     "player",

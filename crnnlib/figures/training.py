@@ -6,6 +6,7 @@ Conventions: a trial is a `training.Trial` or its record (a dict); epochs count 
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -13,7 +14,7 @@ from crnnlib import splits
 from crnnlib.errors import DataError
 from crnnlib.figures import theme
 
-__all__ = ["learning_curves", "time_per_clip_length"]
+__all__ = ["growth", "learning_curves", "time_per_clip_length"]
 
 _METRICS = {
     "val_accuracy": "validation accuracy (clips)",
@@ -124,6 +125,47 @@ def time_per_clip_length(trials: Iterable) -> go.Figure:
     ticks = sorted(set(x))
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="clip length (s)")
     return figure.update_yaxes(title="time (s)", rangemode="tozero")
+
+
+def growth(epochs: pd.DataFrame) -> go.Figure:
+    """Seconds of an epoch against hours of music, a line for each clip length.
+
+    Parameters
+    ----------
+    epochs : pandas.DataFrame
+        Columns hours (of music to train on), clip_s and seconds, as `benchmarks/growth.py` prints them.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Raises
+    ------
+    DataError
+        If the table has no rows.
+
+    Examples
+    --------
+    >>> figure = growth(pd.DataFrame({"hours": [1.0, 2.0], "clip_s": 3.0, "seconds": [8.0, 16.0]}))
+    >>> figure.data[0].name, figure.data[0].y.tolist()
+    ('3 s', [8.0, 16.0])
+    """
+    if epochs.empty:
+        raise DataError("no epochs to draw: expected rows of hours, clip_s and seconds")
+    figure = theme.blank(height=380)
+    lengths = sorted(epochs["clip_s"].unique())
+    for clip_s in lengths:
+        line = epochs[epochs["clip_s"] == clip_s].sort_values("hours")
+        figure.add_scatter(
+            x=line["hours"].to_numpy(float),
+            y=line["seconds"].to_numpy(float),
+            mode="lines+markers",
+            line={"color": _ordered(clip_s, lengths)},
+            name=f"{clip_s:g} s",
+            hovertemplate="%{x:.2f} h: %{y:.1f} s<extra>%{fullData.name} clips</extra>",
+        )
+    figure.update_xaxes(title="music to train on (h)", rangemode="tozero")
+    return figure.update_yaxes(title="one epoch (s)", rangemode="tozero")
 
 
 def _records(trials: Iterable) -> list[Mapping]:
