@@ -208,7 +208,7 @@ def _run(paths, folder, settings, n_jobs, progress):
     jobs = (joblib.delayed(_extract_one)(i, paths[i], folder / _file_name(i), settings, transform) for i in pending)
     with tqdm(total=len(pending), desc="log-mel", unit="track", disable=not progress) as bar:
         try:
-            for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+            for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(jobs):
                 bar.update()
                 yield result
         except concurrent.futures.BrokenExecutor as error:
