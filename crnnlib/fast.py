@@ -7,8 +7,8 @@ five layers, without changing what it computes:
   the pooled map is normalised and stored; the full map is read for its mean and variance.
 - The gradients of gamma and beta see pooled positions only. What is left of the backward pass (pool, batch norm, ELU)
   is one elementwise expression over the full map, which XLA compiles to a single loop.
-- The first convolution has one input channel: its gradients are far cheaper as products with 9-column patches than as
-  convolutions.
+- The first convolution has one input channel: the gradient of its input is cheaper as a product with nine columns, which
+  XLA adds up, than as a convolution.
 - Dropout needs 16 random bits a value, not a 32-bit float.
 
 `crnnlib.layers.ConvBlock` calls `block` when `available` says so and computes the same with Keras operations elsewhere;
@@ -109,15 +109,14 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
             d_full = _backward(tf)(full, pooled, d_pooled * scale, level, slope, *pool)
             rows = tf.reshape(d_full, (-1, filters))
             d_bias = tf.reshape(tf.matmul(tf.ones((1, tf.shape(rows)[0]), rows.dtype), rows), (-1,))
+            d_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                input=x, filter_sizes=kernel.shape, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
+            )
             if x.shape[-1] > 1:
-                d_kernel = tf.raw_ops.Conv2DBackpropFilter(
-                    input=x, filter_sizes=kernel.shape, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
-                )
                 d_x = tf.raw_ops.Conv2DBackpropInput(
                     input_sizes=tf.shape(x), filter=kernel, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
                 )
             else:
-                d_kernel = tf.reshape(tf.matmul(_patches(tf, x), rows, transpose_a=True), kernel.shape)
                 d_patches = tf.matmul(rows, tf.reshape(kernel, (9, filters)), transpose_b=True)
                 d_x = _unpatch(tf)(tf.reshape(d_patches, (-1, *x.shape[1:3], 9)))
             return d_x, d_kernel, d_bias, d_gamma, d_beta
@@ -200,16 +199,10 @@ def _keep(tf, x, filters, pool, rate, seed):
     return tf.reshape(bits, (-1, *shape[1:3], filters)) >= tf.constant(round(rate * 65536), tf.uint16)
 
 
-def _patches(tf, x):
-    """The 3x3 neighbourhoods of a one-channel map as rows of nine."""
-    _, time, frequency, _ = x.shape
-    padded = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    shifted = [padded[:, i : i + time, j : j + frequency] for i in range(3) for j in range(3)]
-    return tf.reshape(tf.concat(shifted, -1), (-1, 9))
-
-
 @functools.cache
 def _unpatch(tf):
+    """Add up the nine shares that each value has in its neighbours' gradients."""
+
     @tf.function(jit_compile=True, autograph=False)
     def unpatch(patches):
         time, frequency = patches.shape[1:3]
