@@ -7,8 +7,8 @@ five layers, without changing what it computes:
   the pooled map is normalised and stored; the full map is read for its mean and variance.
 - The gradients of gamma and beta see pooled positions only. What is left of the backward pass (pool, batch norm, ELU)
   is one elementwise expression over the full map, which XLA compiles to a single loop.
-- The first convolution has one input channel: the gradient of its input is cheaper as a product with nine columns, which
-  XLA adds up, than as a convolution.
+- The first convolution has one input channel: the gradient of its input is cheaper as a product with nine columns,
+  which XLA adds up, than as a convolution.
 - Dropout needs 16 random bits a value, not a 32-bit float.
 
 `crnnlib.layers.ConvBlock` calls `block` when `available` says so and computes the same with Keras operations elsewhere;

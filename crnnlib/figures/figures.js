@@ -190,7 +190,7 @@
     layout.font = { ...layout.font, size: 11 };
     const names = traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).map((trace) => trace.name || "");
     if (layout.showlegend === false || names.length < 2) return;
-    const room = traces.some((trace) => (trace.mode || "").includes("lines")) ? 17 : 21; // letters in half of a phone
+    const room = traces.some((trace) => (trace.mode || "").includes("lines")) ? 16 : 21; // letters in half of a phone
     const columns = Math.max(...names.map((name) => name.length)) > room ? 1 : 2;
     const rows = Math.ceil(names.length / columns);
     layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, entrywidth: 0.96 / columns, entrywidthmode: "fraction" };
