@@ -73,7 +73,9 @@ def f1_by_clip_length(
                 line = _means(rows, metric, f"published, {level} level", theme.GREY, legendgroup=f"published {level}")
                 figure.add_trace(line.update(line_dash="dot", marker_symbol=symbol, showlegend=column == 1), **where)
     ticks = sorted({*table["clip_s"], *(published["clip_s"] if published is not None else ())})
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], tickangle=0, title="clip length (s)")
+    figure.update_xaxes(
+        type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], tickangle=0, title="clip length (s)"
+    )
     return figure.update_yaxes(range=[0, 1.02]).update_layout(yaxis_title=_METRICS.get(metric, metric))
 
 
