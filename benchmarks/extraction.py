@@ -17,7 +17,7 @@ import pandas as pd
 import soundfile
 import threadpoolctl
 
-from crnnlib import features, logmel
+from crnnlib import audio, features, logmel
 
 SETTINGS = logmel.LogMel()
 KINDS = {
@@ -46,7 +46,7 @@ def decode(path, out):
 
 def ours(path, out):
     """What a worker of `features.extract` does."""
-    values = logmel.log_mel(logmel.load_audio(path, SETTINGS), SETTINGS, logmel.filterbank(SETTINGS))
+    values = logmel.log_mel(audio.load_audio(path, SETTINGS), SETTINGS, logmel.filterbank(SETTINGS))
     np.save(out, values.astype(np.float16), allow_pickle=False)
 
 

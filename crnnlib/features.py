@@ -24,8 +24,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from crnnlib import files
+from crnnlib.audio import load_audio
 from crnnlib.errors import DataError
-from crnnlib.logmel import LogMel, Settings, load_audio, log_mel
+from crnnlib.logmel import LogMel, Settings, log_mel
 
 __all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel"]
 
