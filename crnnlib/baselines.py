@@ -6,17 +6,19 @@ transform of the stored log-mel, and audio is cut as the store's was, so all hea
 is tuned: training and validation songs both serve to learn. Introduced in chapter 8, *Go beyond the paper*.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import scipy.fft
 import scipy.special
 from tqdm.auto import tqdm
 
-from crnnlib import features, files
+from crnnlib import features, files, splits
 from crnnlib.errors import ParameterError
-from crnnlib.voting import Scores
+from crnnlib.voting import Scores, pool
 
-__all__ = ["NAMES", "ready", "run", "song_statistics"]
+__all__ = ["NAMES", "beside", "ready", "run", "song_statistics"]
 
 NAMES = ("gaussian", "gaussian+chroma", "svm", "logistic", "musicnn")
 _N_MFCC, _N_CHROMA = 20, 12
@@ -92,6 +94,35 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
     else:
         probabilities = _scikit(name, table("musicnn" if name == "musicnn" else "mfcc"), known, n_classes)
     return Scores(probabilities, truth[len(learn) :], np.array(test), classes, level="song")
+
+
+def beside(trials: Iterable, name: str, tracks: pd.DataFrame, store) -> Scores:
+    """Train and test a baseline on the very splits of some trials, and pool what it says.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        From `records.results`.
+    name, tracks, store
+        As of `run`; the class is the trials' label.
+
+    Returns
+    -------
+    Scores
+        Song level: a row for each test song of each trial.
+
+    Raises
+    ------
+    DataError
+        If there are no trials.
+
+    Examples
+    --------
+    >>> beside([trial, trial], "logistic", tracks, store).n
+    6
+    """
+    parts = [(splits.Split(**trial.record["split"]), trial.record["label"]) for trial in trials]
+    return pool([run(name, tracks, store, split, label, progress=False) for split, label in parts])
 
 
 def ready(tracks: pd.DataFrame, store) -> tuple[str, ...]:

@@ -13,7 +13,17 @@ from crnnlib import evaluation, published, splits, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["beside_paper", "differences", "fullest", "matched", "one_design", "overview", "pick", "pooled"]
+__all__ = [
+    "beside_paper",
+    "both_splits",
+    "differences",
+    "fullest",
+    "matched",
+    "one_design",
+    "overview",
+    "pick",
+    "pooled",
+]
 
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
@@ -133,6 +143,35 @@ def matched(a: Iterable, b: Iterable) -> tuple[list, list]:
     of_b = {_tested(trial): trial for trial in b}
     kept = [trial for trial in a if _tested(trial) in of_b]
     return kept, [of_b[_tested(trial)] for trial in kept]
+
+
+def both_splits(trials: Iterable, recipe: str, clip_s: float) -> tuple[list, list]:
+    """The trials of a recipe by song and those by album, if both are there and name the same classes.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        From `records.results`.
+    recipe : str
+        Its name.
+    clip_s : float
+        Clip length in seconds.
+
+    Returns
+    -------
+    song, album : list of Trial
+        Both empty where one is missing or the classes differ: their scores would not compare.
+
+    Examples
+    --------
+    >>> both_splits([], "paper", 3.0)
+    ([], [])
+    """
+    trials = list(trials)
+    song, album = (pick(trials, recipe=recipe, split=kind, clip_s=clip_s) for kind in ("song", "album"))
+    if not (song and album) or song[0].record["classes"] != album[0].record["classes"]:
+        return [], []
+    return song, album
 
 
 def pooled(trials: Iterable, level: str = "song") -> Scores:

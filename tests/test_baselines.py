@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +42,14 @@ def test_two_classes_and_another_label_work_too(name, tracks, store, split):
     assert songs.n == len(split.test)
     assert songs.probabilities.shape == (songs.n, 2)
     assert songs.correct.mean() > (0.5 if "chroma" in name else 0.8)
+
+
+def test_a_baseline_beside_trials_takes_their_splits_and_label(tracks, store, split):
+    record = {"split": dataclasses.asdict(split), "label": "album"}
+    alone = baselines.run("logistic", tracks, store, split, "album", progress=False)
+    beside = baselines.beside([SimpleNamespace(record=record)] * 2, "logistic", tracks, store)
+    assert beside.classes == alone.classes
+    np.testing.assert_array_equal(beside.probabilities, np.concatenate([alone.probabilities] * 2))
 
 
 def test_test_songs_teach_nothing(tracks, store, split):

@@ -66,6 +66,23 @@ def test_matched_trials_have_tested_the_same_songs():
     assert tables.matched(other, paper) == ([other[0], other[1]], [paper[2], paper[1]])
 
 
+def test_both_splits_are_of_one_recipe_and_the_same_classes():
+    def known(split, classes, **more):
+        one = trial(split=split, **more)
+        one.record["classes"] = classes
+        return one
+
+    song, album = known("song", ["x", "y"]), known("album-1of2", ["x", "y"])
+    others = [
+        known("album", ["x"], recipe="live"),
+        known("song", ["x", "y"], recipe="live"),
+        known("album", ["x"], clip_s=9),
+    ]
+    assert tables.both_splits([song, album, *others[:2]], "paper", 3.0) == ([song], [album])
+    assert tables.both_splits([song, *others], "paper", 3.0) == ([], [])
+    assert tables.both_splits([song, *others], "live", 3.0) == ([], [])
+
+
 def test_pooled_holds_every_fold():
     parts = [trial(scores=songs([0, 1], [0, 1], ["a", "b"])), trial(scores=songs([2], [0], ["c"]))]
     assert tables.pooled(parts).n == 3
