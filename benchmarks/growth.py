@@ -1,6 +1,6 @@
 """How an epoch grows with the hours of music and the clip length, as a table: hours, clip_s, seconds.
 
-    python benchmarks/growth.py [--frames 32 94 313 911] [--songs 4 8 16] > benchmarks/results/growth.csv
+    python benchmarks/growth.py [--lengths 1 3 10 30] [--songs 4 8 16] > benchmarks/results/growth.csv
 
 The songs hold random values, four minutes each. An epoch is what a trial takes: training over every clip, the new
 measure of the batch norms, the validation of one song in four, and the state on disk. Of three, the fastest is told.
@@ -37,7 +37,7 @@ def epoch_seconds(store, n_frames, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, nargs="+", default=[32, 94, 313, 911])
+    parser.add_argument("--lengths", type=float, nargs="+", default=[1, 3, 10, 30], help="seconds")
     parser.add_argument("--songs", type=int, nargs="+", default=[4, 8, 16])
     options = parser.parse_args()
     print(f"# {device.provenance()['device']}, {device.best_dtype()}")
@@ -49,9 +49,9 @@ def main():
             store = synthetic_store(home, n_songs, SONG_FRAMES)
             rate = store.settings.sr / store.settings.hop_length
             hours = n_songs * SONG_FRAMES / rate / 3600
-            for n_frames in options.frames:
+            for clip_s in options.lengths:
+                n_frames = store.settings.n_frames(clip_s)
                 seconds = epoch_seconds(store, n_frames, home / f"state-{n_frames}")
-                clip_s = round(n_frames / rate, 1)
                 print(f"{hours:.4f},{clip_s:g},{seconds:.2f}")
                 sys.stdout.flush()
                 keras.backend.clear_session()
