@@ -194,9 +194,10 @@ def _pool(tf, x, gamma, pool):
 def _keep(tf, x, filters, pool, rate, seed):
     """Which pooled values dropout keeps: 16 random bits each, two values to a draw."""
     _, time, frequency, _ = x.shape
-    shape = (tf.shape(x)[0], time // pool[0], frequency // pool[1], filters // 2)
+    shape = (tf.shape(x)[0], time // pool[0], frequency // pool[1], -(-filters // 2))
     bits = tf.bitcast(tf.random.stateless_uniform(shape, tf.cast(seed, tf.int32), None, None, tf.uint32), tf.uint16)
-    return tf.reshape(bits, (-1, *shape[1:3], filters)) >= tf.constant(round(rate * 65536), tf.uint16)
+    bits = tf.reshape(bits, (-1, *shape[1:3], 2 * shape[3]))[..., :filters]
+    return bits >= tf.constant(round(rate * 65536), tf.uint16)
 
 
 @functools.cache
