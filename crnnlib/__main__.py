@@ -7,6 +7,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from crnnlib import __version__
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __all__ = ["main"]
@@ -36,6 +38,8 @@ def main(arguments=None) -> int:
     warnings.showwarning = lambda message, *_, **__: print(f"crnnlib: {message}", file=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
+        if options.command not in (_fetch, _extract):
+            _load_keras()
         options.command(options)
     except CRNNError as error:
         print(f"crnnlib: {' '.join(str(error).split())}", file=sys.stderr)
@@ -46,6 +50,19 @@ def main(arguments=None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _load_keras():
+    """Import Keras, and keep what its backend's C++ says meanwhile from the terminal: no log level reaches that."""
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def _fetch(options):
@@ -192,13 +209,14 @@ def _print_summary(summary, as_json):
     if as_json:
         print(json.dumps(json.loads(summary.to_json(orient="records")), indent=1))
     elif summary.empty:
-        print("no trials yet: run `crnnlib study`")
+        print("no trials recorded: run `crnnlib study` first")
     else:
         print(summary.to_string(index=False, float_format=lambda value: f"{value:.3f}", na_rep=""))
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="crnnlib", description=__doc__.split(":")[0].lower() + " of crnnlib")
+    parser.add_argument("--version", action="version", version=f"crnnlib {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, function, text, corpus=True):

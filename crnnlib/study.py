@@ -7,6 +7,7 @@ Records (see `crnnlib.records`) are named ``<recipe>-<split>-<frames>-<seed>-<id
 import dataclasses
 import itertools
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,6 +63,8 @@ class Grid:
     def __post_init__(self):
         if not set(self.kinds) <= {"song", "album"} or not self.kinds:
             raise ParameterError(f"kinds={self.kinds}: expected 'song', 'album' or both")
+        if len(self.clip_lengths) == 0 or not all(0 < clip_s < math.inf for clip_s in self.clip_lengths):
+            raise ParameterError(f"clip_lengths={self.clip_lengths}: expected positive lengths in seconds, e.g. 3.0")
         if self.trials < 1 or (self.folds is not None and (self.folds < 2 or self.matched)):
             raise ParameterError(
                 f"trials={self.trials}, folds={self.folds}, matched={self.matched}: expected 1 or more trials, in 2 "
@@ -148,6 +151,11 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     -------
     list of Trial
         In the grid's order.
+
+    Raises
+    ------
+    ParameterError
+        If Dask is missing, or no scheduler answers at the address.
 
     Examples
     --------
@@ -287,7 +295,11 @@ def _distributed(jobs, scheduler):
         import distributed
     except ImportError as error:
         raise ParameterError("scheduler: needs Dask; pip install crnnlib[dask]") from error
-    with distributed.Client(scheduler) as client:
+    try:
+        client = distributed.Client(scheduler)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"scheduler={scheduler!r}: no Dask scheduler answers there ({error})") from error
+    with client:
         workers = client.scheduler_info()["workers"].values()
         resources = {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
         futures = [client.submit(_run_one, *job, pure=False, resources=resources, retries=3) for job in jobs]

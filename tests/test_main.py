@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import crnnlib
 from crnnlib import corpora, identify, musicnn, training
 from crnnlib.__main__ import main
 
@@ -129,6 +130,7 @@ def test_bad_files_give_one_line_each_and_code_2(run, music_tree, tmp_path):
         ["study", "{music}", "--label", "genre"],
         ["study", "{music}", "--trials", "0"],
         ["study", "{music}", "--max-epochs", "0"],
+        ["study", "{music}", "--scheduler", "no-port"],
         ["identify", "x.mp3", "--model", "/nowhere.keras"],
         ["identify", "x.mp3", "--corpus", "no-such-corpus"],
         ["map", "/nowhere"],
@@ -155,6 +157,17 @@ def test_help_loads_nothing_heavy():
     code += "print(sorted({'tensorflow', 'keras', 'librosa', 'umap', 'pandas'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_nothing_but_the_answer_reaches_the_terminal(model_home):
+    command = [sys.executable, "-m", "crnnlib", "report", "no-such-corpus"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout == "no trials recorded: run `crnnlib study` first\n"
+    assert done.stderr == ""
+
+
+def test_version_is_the_package_s(run):
+    assert run("--version")[1] == f"crnnlib {crnnlib.__version__}\n"
 
 
 def test_recipes_on_the_command_line_are_those_of_the_package(run):

@@ -51,7 +51,17 @@ def test_matched_splits_learn_from_as_many_songs_of_each_artist(tracks):
 
 
 @pytest.mark.parametrize(
-    "options", [{"kinds": ("artist",)}, {"kinds": ()}, {"trials": 0}, {"folds": 1}, {"folds": 2, "matched": True}]
+    "options",
+    [
+        {"kinds": ("artist",)},
+        {"kinds": ()},
+        {"clip_lengths": ()},
+        {"clip_lengths": (3.0, 0.0)},
+        {"clip_lengths": (float("nan"),)},
+        {"trials": 0},
+        {"folds": 1},
+        {"folds": 2, "matched": True},
+    ],
 )
 def test_impossible_grids_are_refused(options):
     with pytest.raises(ParameterError, match="expected"):
