@@ -10,6 +10,7 @@ import html.parser
 import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -350,3 +351,8 @@ def test_pages_are_light_and_plotly_is_there_once(site):
         assert ("plotly.min.js" in text) == ('class="crnn-' in text), name
         assert "data:audio" not in text, f"{name} holds what is for JupyterLab"
         assert str(ROOT) not in text, f"{name} tells where it was built"
+
+
+def test_the_reference_names_recipes_that_are_defaults(site):
+    text = re.sub("<[^>]+>", "", (site / "book" / "api.html").read_text("utf-8"))
+    assert "recipes=(PAPER,)" in text
