@@ -15,7 +15,7 @@ SUPPORTED := $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[
 # The name of the stamp holds a hash of what the environment is made from: another lock asks for another stamp.
 ENVIRONMENT := .venv/made-from-$(shell cat requirements.lock pyproject.toml | git hash-object --stdin)
 
-.PHONY: help env book test test-book lab lint bench lock clean
+.PHONY: help env book test test-jax test-book lab lint bench lock clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -42,6 +42,10 @@ book: $(ENVIRONMENT)  ## build the book: make book [CORPUS=demo|opengame20|FOLDE
 
 test: $(ENVIRONMENT)  ## run the tests, save those of the built book
 	@python -m pytest -m "not book" -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-jax: $(ENVIRONMENT)  ## run the tests of the network on JAX
+	@KERAS_BACKEND=jax python -m pytest -n auto --maxprocesses 4 --dist worksteal \
+	    tests/test_{augment,clips,layers,models,training}.py crnnlib/{augment,clips,layers,models,training}.py $(ARGS)
 
 test-book: $(ENVIRONMENT)  ## run the tests of the built book in a browser, after `make book`
 	@python -m pytest -m book $(ARGS)

@@ -71,8 +71,8 @@ class RandomEqualiser(Augmentation):
 
     Examples
     --------
-    >>> RandomEqualiser(3.0, 6.0)(ops.zeros((2, 94, 128)), training=True).shape
-    TensorShape([2, 94, 128])
+    >>> tuple(RandomEqualiser(3.0, 6.0)(ops.zeros((2, 94, 128)), training=True).shape)
+    (2, 94, 128)
     """
 
     def __init__(self, gain_db=3.0, eq_db=6.0, n_knots=6, p=1.0, seed=None, **kwargs):
@@ -111,8 +111,8 @@ class RandomChannel(Augmentation):
 
     Examples
     --------
-    >>> RandomChannel()(ops.zeros((2, 94, 128)), training=True).shape
-    TensorShape([2, 94, 128])
+    >>> tuple(RandomChannel()(ops.zeros((2, 94, 128)), training=True).shape)
+    (2, 94, 128)
     """
 
     def __init__(self, top_db=80.0, p=1.0, seed=None, **kwargs):
@@ -154,8 +154,8 @@ class RandomShift(Augmentation):
 
     Examples
     --------
-    >>> RandomShift(3)(ops.zeros((2, 94, 128)), training=True).shape
-    TensorShape([2, 94, 128])
+    >>> tuple(RandomShift(3)(ops.zeros((2, 94, 128)), training=True).shape)
+    (2, 94, 128)
     """
 
     def __init__(self, bands=3, p=1.0, seed=None, **kwargs):
@@ -191,8 +191,8 @@ class Mask(Augmentation):
 
     Examples
     --------
-    >>> Mask()(ops.zeros((2, 94, 128)), training=True).shape
-    TensorShape([2, 94, 128])
+    >>> tuple(Mask()(ops.zeros((2, 94, 128)), training=True).shape)
+    (2, 94, 128)
     """
 
     def __init__(self, bands=16, time=0.2, p=1.0, seed=None, **kwargs):

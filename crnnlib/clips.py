@@ -151,8 +151,8 @@ class Crop(keras.layers.Layer):
 
     Examples
     --------
-    >>> Crop(np.zeros((100, 128), np.float16), 94)(np.array([0, 6])).shape
-    TensorShape([2, 94, 128])
+    >>> tuple(Crop(np.zeros((100, 128), np.float16), 94)(np.array([0, 6])).shape)
+    (2, 94, 128)
     """
 
     def __init__(self, frames, n_frames, **kwargs):

@@ -64,8 +64,8 @@ class ConvBlock(keras.layers.Layer):
 
     Examples
     --------
-    >>> ConvBlock(64, (2, 2))(ops.ones((1, 94, 128, 1))).shape
-    TensorShape([1, 47, 64, 64])
+    >>> tuple(ConvBlock(64, (2, 2))(ops.ones((1, 94, 128, 1))).shape)
+    (1, 47, 64, 64)
     """
 
     def __init__(self, filters, pool, dropout=0.1, fast=None, epsilon=1e-3, momentum=0.99, seed=None, **kwargs):
@@ -180,8 +180,8 @@ class NonLocal(keras.layers.Layer):
 
     Examples
     --------
-    >>> NonLocal()(ops.ones((1, 11, 4, 128))).shape
-    TensorShape([1, 11, 4, 128])
+    >>> tuple(NonLocal()(ops.ones((1, 11, 4, 128))).shape)
+    (1, 11, 4, 128)
     """
 
     def build(self, input_shape):
@@ -215,8 +215,8 @@ class StatisticsPooling(keras.layers.Layer):
 
     Examples
     --------
-    >>> StatisticsPooling()(ops.ones((2, 5, 32))).shape
-    TensorShape([2, 64])
+    >>> tuple(StatisticsPooling()(ops.ones((2, 5, 32))).shape)
+    (2, 64)
     """
 
     def call(self, x):
