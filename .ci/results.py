@@ -1,7 +1,7 @@
 """Write the scores of the committed trials, and the record of the shipped model, into pages: python .ci/results.py
 
-Pages hold pairs of comments, ``<!-- scores of CORPUS -->`` or ``<!-- the shipped model -->``, and ``<!-- end -->``;
-what lies between is written here.
+Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CORPUS, clips of 3 s -->`` or
+``<!-- the shipped model -->``, and ``<!-- end -->``; what lies between is written here.
 """
 
 import re
@@ -12,17 +12,18 @@ from crnnlib.recipes import ABLATION
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
-SCORES = re.compile(r"(<!-- scores of (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+SCORES = re.compile(r"(<!-- scores of ([\w.-]+)(?:, clips of (\S+) s)? -->\n).*?(<!-- end -->)", re.DOTALL)
 MODEL = re.compile(r"(<!-- the shipped model -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| recipe | split | clips | trials | test songs | clip level | song level |\n|---|---|--:|--:|--:|--:|--:|\n"
 
 
-def scores(corpus):
+def scores(corpus, clip_s=None):
     """Markdown: weighted F1 of every committed recipe, split and clip length, with 95 % intervals at song level.
 
     The ablation has a table of its own in chapter 8.
     """
     trials = records.load(ROOT / "book" / "results" / corpus)
+    trials = [trial for trial in trials if clip_s in (None, f"{trial.record['clip_s']:g}")]
     summary = study.summary([trial for trial in trials if trial.record["recipe"]["name"] not in ABLATION])
     cells = summary.groupby(["split", "design", "clip_s", "recipe"])
     return HEAD + "".join(_row(levels.set_index("level")) for _, levels in cells)
@@ -59,7 +60,7 @@ def model():
 
 def written(text):
     """Return a page with its tables written anew."""
-    text = SCORES.sub(lambda found: f"{found[1]}\n{scores(found[2])}\n{found[3]}", text)
+    text = SCORES.sub(lambda found: f"{found[1]}\n{scores(found[2], found[3])}\n{found[4]}", text)
     return MODEL.sub(lambda found: f"{found[1]}\n{model()}\n{found[2]}", text)
 
 
