@@ -7,7 +7,7 @@ Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CO
 import re
 from pathlib import Path
 
-from crnnlib import identify, records, study
+from crnnlib import identify, records, tables
 from crnnlib.recipes import ABLATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +24,7 @@ def scores(corpus, clip_s=None):
     """
     trials = records.load(ROOT / "book" / "results" / corpus)
     trials = [trial for trial in trials if clip_s in (None, f"{trial.record['clip_s']:g}")]
-    summary = study.summary([trial for trial in trials if trial.record["recipe"]["name"] not in ABLATION])
+    summary = tables.summary([trial for trial in trials if trial.record["recipe"]["name"] not in ABLATION])
     cells = summary.groupby(["split", "design", "clip_s", "recipe"])
     return HEAD + "".join(_row(levels.set_index("level")) for _, levels in cells)
 

@@ -38,7 +38,7 @@ def main(arguments=None) -> int:
     warnings.showwarning = lambda message, *_, **__: print(f"crnnlib: {message}", file=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
-        if options.command not in (_fetch, _extract):
+        if options.command not in (_fetch, _extract, _report, _publish):
             _load_keras()
         options.command(options)
     except CRNNError as error:
@@ -80,7 +80,7 @@ def _extract(options):
 def _study(options):
     import dataclasses
 
-    from crnnlib import study
+    from crnnlib import study, tables
     from crnnlib.errors import ParameterError
     from crnnlib.recipes import ABLATION, RECIPES
 
@@ -100,13 +100,13 @@ def _study(options):
             file=sys.stderr,
         )
     trials = study.run(grid, tracks, store, options.label, scheduler=options.scheduler)
-    _print_summary(study.summary(trials), options.json)
+    _print_summary(tables.summary(trials), options.json)
 
 
 def _report(options):
-    from crnnlib import records, study
+    from crnnlib import records, tables
 
-    _print_summary(study.summary(records.results(options.corpus)), options.json)
+    _print_summary(tables.summary(records.results(options.corpus)), options.json)
 
 
 def _publish(options):

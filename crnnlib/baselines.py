@@ -14,7 +14,7 @@ import scipy.fft
 import scipy.special
 from tqdm.auto import tqdm
 
-from crnnlib import features, files, splits
+from crnnlib import features, files, gaussians, splits
 from crnnlib.errors import ParameterError
 from crnnlib.voting import Scores, pool
 
@@ -86,10 +86,10 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
         return song_statistics(tracks, store, kind, progress)
 
     if name.startswith("gaussian"):
-        evidence = _gaussians(_moments(table("mfcc"), _N_MFCC), known, n_classes)
+        evidence = gaussians.evidence(gaussians.unpack(table("mfcc"), _N_MFCC), known, n_classes)
         if name == "gaussian+chroma":
-            chroma = _to_one_key(_moments(table("chroma"), _N_CHROMA), len(learn))
-            evidence += _gaussians(chroma, known, n_classes)
+            chroma = gaussians.to_one_key(gaussians.unpack(table("chroma"), _N_CHROMA), len(learn))
+            evidence += gaussians.evidence(chroma, known, n_classes)
         probabilities = scipy.special.softmax(evidence, axis=1)
     else:
         probabilities = _scikit(name, table("musicnn" if name == "musicnn" else "mfcc"), known, n_classes)
@@ -205,7 +205,7 @@ def _mfcc(tracks, store):
         log_mel = np.asarray(store[track], np.float64)
         mfcc = scipy.fft.dct(log_mel, norm="ortho")[:, :_N_MFCC]
         deltas = librosa.feature.delta(mfcc, axis=0, mode="nearest")
-        return np.concatenate([_flat_moments(mfcc), deltas.std(0)])
+        return np.concatenate([gaussians.pack(mfcc), deltas.std(0)])
 
     return make
 
@@ -215,7 +215,7 @@ def _chroma(tracks, store):
 
     def make(track):
         y = features.load_audio(tracks.loc[track, "path"], store.settings)
-        return _flat_moments(librosa.feature.chroma_stft(y=y, sr=store.settings.sr, n_fft=4096, hop_length=2048).T)
+        return gaussians.pack(librosa.feature.chroma_stft(y=y, sr=store.settings.sr, n_fft=4096, hop_length=2048).T)
 
     return make
 
@@ -228,56 +228,6 @@ def _musicnn(tracks, store):
     return lambda track: musicnn.embed(network, features.load_audio(tracks.loc[track, "path"], settings))
 
 
-def _flat_moments(frames: np.ndarray) -> np.ndarray:
-    return np.concatenate([[len(frames)], frames.mean(0), np.cov(frames.T, bias=True).ravel()])
-
-
-def _moments(table: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Take a table apart: frames per song (songs,), means (songs, d), covariances (songs, d, d)."""
-    table = table.astype(np.float64)
-    return table[:, 0], table[:, 1 : 1 + d], table[:, 1 + d : 1 + d + d * d].reshape(-1, d, d)
-
-
-def _pooled(n: np.ndarray, mean: np.ndarray, cov: np.ndarray):
-    """Mean and covariance over all frames of several songs; a small ridge, as a song may lack a pitch class."""
-    weights = n / n.sum()
-    centre = weights @ mean
-    second = np.einsum("s,sij->ij", weights, cov + mean[:, :, None] * mean[:, None, :]) - np.outer(centre, centre)
-    return centre, second + np.eye(len(centre)) * (1e-3 * np.trace(second) / len(centre) + 1e-9)
-
-
-def _log_likelihood(mean: np.ndarray, cov: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Mean log-likelihood of a song's frames under a Gaussian; exact, though only the song's moments are known."""
-    precision, off = np.linalg.inv(spread), mean - centre
-    distance = np.einsum("ij,sij->s", precision, cov) + np.einsum("si,ij,sj->s", off, precision, off)
-    return -0.5 * (distance + np.linalg.slogdet(2 * np.pi * spread)[1])
-
-
-def _gaussians(moments: tuple, known: np.ndarray, n_classes: int) -> np.ndarray:
-    """Evidence of the songs after the known ones, (songs, n_classes), from a full-covariance Gaussian per class."""
-    (n, mean, cov), first = moments, len(known)
-    own = [np.flatnonzero(known == i) for i in range(n_classes)]
-    models = [_pooled(n[rows], mean[rows], cov[rows]) if len(rows) else None for rows in own]
-    none = np.full(len(n) - first, -np.inf)
-    return np.stack([_log_likelihood(mean[first:], cov[first:], *m) if m else none for m in models], axis=1)
-
-
-def _to_one_key(moments: tuple, first: int, rounds: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Transpose every song to where one Gaussian over the first ones likes it best, as Ellis does."""
-    n, mean, cov = moments
-    centre, spread = _pooled(n[:first], mean[:first], cov[:first])
-    turned = [(np.roll(mean, r, 1), np.roll(cov, (r, r), (1, 2))) for r in range(_N_CHROMA)]
-    means, covs = (np.stack(parts, axis=1) for parts in zip(*turned, strict=True))
-    songs, before = np.arange(len(n)), None
-    for _ in range(rounds):
-        keys = np.argmax([_log_likelihood(m, c, centre, spread) for m, c in turned], axis=0)
-        if np.array_equal(keys, before):
-            break
-        before = keys
-        centre, spread = _pooled(n[:first], means[songs, keys][:first], covs[songs, keys][:first])
-    return n, means[songs, keys], covs[songs, keys]
-
-
 def _scikit(name: str, table: np.ndarray, known: np.ndarray, n_classes: int) -> np.ndarray:
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
@@ -286,7 +236,7 @@ def _scikit(name: str, table: np.ndarray, known: np.ndarray, n_classes: int) -> 
     from sklearn.svm import SVC
 
     if name != "musicnn":
-        _, mean, cov = _moments(table, _N_MFCC)
+        _, mean, cov = gaussians.unpack(table, _N_MFCC)
         spread = [cov[:, *np.triu_indices(_N_MFCC)]]
         if name == "logistic":
             spread = [np.sqrt(np.einsum("sii->si", cov)), table[:, -_N_MFCC:]]

@@ -5,10 +5,13 @@ Conventions: F1 is scikit-learn's over the classes that occur as truth or as dec
 chapter 6, *Read the results*.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from sklearn import metrics
 
+from crnnlib import voting
 from crnnlib.errors import ParameterError
 from crnnlib.intervals import compare, holm, interval, producer_effect
 from crnnlib.voting import Scores
@@ -23,6 +26,7 @@ __all__ = [
     "per_class",
     "producer_effect",
     "scores",
+    "vote_curve",
 ]
 
 
@@ -164,3 +168,56 @@ def ece(s: Scores, n_bins: int = 10) -> float:
     """
     table = calibration(s, n_bins)
     return float(np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["n"]))
+
+
+def vote_curve(
+    clips: Scores, clip_s: float, vote: Callable[[Scores], Scores] = voting.soft_vote, seed: int | None = None
+) -> pd.DataFrame:
+    """Song-level scores against the seconds of each song that were heard.
+
+    Parameters
+    ----------
+    clips : Scores
+        Clip level.
+    clip_s : float
+        Length of a clip in seconds.
+    vote : callable, optional
+        `voting.soft_vote` or `voting.majority_vote`.
+    seed : int, optional
+        None hears the first clips of a song, in order of `start`; a number draws them at random.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `clips`, `seconds`, `f1_weighted`, `accuracy`; a row for 1, 2, 3, 5, 8, 13 ... clips, and for all of
+        the longest song. A song shorter than that is heard whole.
+
+    Raises
+    ------
+    ParameterError
+        If `clip_s` is not positive.
+
+    Examples
+    --------
+    >>> clips = Scores([[0.4, 0.6], [0.9, 0.1]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94])
+    >>> vote_curve(clips, clip_s=3)[["seconds", "accuracy"]].values.tolist()
+    [[3.0, 0.0], [6.0, 1.0]]
+    """
+    if not clip_s > 0:
+        raise ParameterError(f"clip_s={clip_s}: expected a positive length in seconds, e.g. 3.0")
+    order = np.arange(clips.n) if clips.start is None else clips.start
+    key = order if seed is None else np.random.default_rng(seed).permutation(clips.n)
+    place = pd.Series(key).groupby(clips.track_id).rank(method="first").to_numpy()
+    rows = []
+    for k in _steps(int(place.max())):
+        songs = vote(clips.take(place <= k))
+        f1 = metrics.f1_score(songs.truth, songs.predicted, average="weighted", zero_division=0)
+        rows.append((k, k * float(clip_s), float(f1), float(metrics.accuracy_score(songs.truth, songs.predicted))))
+    return pd.DataFrame(rows, columns=["clips", "seconds", "f1_weighted", "accuracy"])
+
+
+def _steps(most: int) -> list[int]:
+    steps = [1, 2]
+    while steps[-1] < most:
+        steps.append(steps[-2] + steps[-1])
+    return sorted({min(step, most) for step in steps})

@@ -30,7 +30,7 @@ class Model:
     network : keras.Model
         From `models.crnn`.
     record : dict
-        See `training.Trial`.
+        See `records.Trial`.
     path : pathlib.Path
         Of the ``.keras`` file.
 

@@ -5,19 +5,56 @@ and, last, ``NAME.json`` with everything else. New records go to ``$CRNNLIB_HOME
 them to ``book/results/<corpus>``, which is only read. Introduced in chapter 6, *Read the results*.
 """
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crnnlib import files, voting
 from crnnlib.errors import DataError
-from crnnlib.training import Trial
+from crnnlib.recipes import Recipe
 
-__all__ = ["load", "publish", "read", "results", "save"]
+if TYPE_CHECKING:
+    import keras  # a reader of records needs none
+
+__all__ = ["Trial", "load", "publish", "read", "results", "save"]
 
 _WIDEST = 64  # values of a bottleneck that are kept: records are committed, and clips are many
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """What one trial left behind.
+
+    Parameters
+    ----------
+    record : dict
+        Everything but arrays: identity, corpus, split, recipe, history, scores, versions, device.
+    test_clips : voting.Scores
+        Of the test songs, clip by clip.
+    bottleneck : numpy.ndarray, shape (n_clips, n_units), float16
+        Of the same clips.
+    model : keras.Model, optional
+        The trained network; None where the trial was read from its record.
+
+    Examples
+    --------
+    >>> trial.test_clips.n, trial.bottleneck.shape, trial.songs.n
+    (13, (13, 32), 3)
+    """
+
+    record: dict
+    test_clips: voting.Scores
+    bottleneck: np.ndarray
+    model: "keras.Model | None" = None
+
+    @property
+    def songs(self) -> voting.Scores:
+        """The test songs after the recipe's vote."""
+        return Recipe(**self.record["recipe"]).to_songs(self.test_clips)
 
 
 def save(trial: Trial, folder: str | Path, name: str) -> Path:

@@ -12,15 +12,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from crnnlib import evaluation, features, files, musicnn, records, splits, voting
+from crnnlib import features, files, musicnn, records, splits
 from crnnlib.errors import DataError, ParameterError
-from crnnlib.training import PAPER, Recipe, Trial, identity, train
+from crnnlib.records import Trial
+from crnnlib.training import PAPER, Recipe, identity, train
 
-__all__ = ["Grid", "run", "several_albums", "summary", "table"]
+__all__ = ["Grid", "run", "several_albums"]
 
 CLIP_LENGTHS = (1.0, 3.0, 5.0, 10.0, 20.0, 30.0)
 
@@ -181,91 +181,6 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
         for _ in _distributed(jobs, scheduler) if scheduler else (_run_one(*job, progress) for job in jobs):
             bar.update()
     return [records.read(folder / f"{name}.json") for name in names]
-
-
-def table(trials: Sequence[Trial]) -> pd.DataFrame:
-    """One row per trial and level, with its scores.
-
-    Parameters
-    ----------
-    trials : sequence of Trial
-        From `run`, `load` or `results`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns recipe, split (song or album), fold, clip_s, n_frames, seed, level, and the scores of
-        `evaluation.scores`.
-
-    Examples
-    --------
-    >>> table([]).empty
-    True
-    """
-    rows = []
-    for trial in trials:
-        record = trial.record
-        about = {
-            "recipe": record["recipe"]["name"],
-            "split": splits.design(record["split"]["name"])[0],
-            "fold": record["split"]["name"],
-            **{key: record[key] for key in ("clip_s", "n_frames", "seed")},
-        }
-        rows += [{**about, "level": level, **record["scores"][level]} for level in ("clip", "song")]
-    return pd.DataFrame(rows)
-
-
-def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: bool = True) -> pd.DataFrame:
-    """One row per recipe, split, design, level and clip length: mean and best of its trials, and an interval.
-
-    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. The 95 %
-    interval resamples the songs of all trials together, and at clip level whole songs, too.
-
-    Parameters
-    ----------
-    trials : sequence of Trial
-        From `run`, `load` or `results`.
-    metric : str, default="f1_weighted"
-        A key of `evaluation.scores`.
-    intervals : bool, default=True
-        Also bootstrap the intervals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns recipe, split, design (of `splits.design`), level, clip_s, mean, best, trials, n (rows tested per
-        trial), low, high.
-
-    Examples
-    --------
-    >>> summary([]).empty
-    True
-    """
-    groups = {}
-    for trial in trials:
-        record = trial.record
-        key = (record["recipe"]["name"], *splits.design(record["split"]["name"]), record["clip_s"])
-        groups.setdefault(key, {}).setdefault(record["seed"], []).append(trial)
-    rows = []
-    for (recipe, split, design, clip_s), seeds in sorted(groups.items()):
-        for level in ("clip", "song"):
-            pooled = [
-                voting.pool([one.test_clips if level == "clip" else one.songs for one in folds])
-                for folds in seeds.values()
-            ]
-            values = [evaluation.scores(one)[metric] for one in pooled]
-            row = {"recipe": recipe, "split": split, "design": design, "level": level, "clip_s": clip_s,
-                   "mean": np.mean(values), "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
-            if intervals:
-                row["low"], row["high"] = _interval(pooled, metric)
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _interval(pooled, metric):
-    from crnnlib import intervals
-
-    return intervals.interval(voting.pool(pooled) if len(pooled) > 1 else pooled[0], metric=metric)
 
 
 def _name(store, cell, label):

@@ -1,210 +1,101 @@
-"""Tables that a reader compares: trials picked and pooled, the paper's layout with own scores, paired differences.
+"""Tables that a reader compares: a row per trial, means of trials, the paper's layout with own scores, differences.
 
-Conventions: a trial is a `training.Trial` (its `record`, `test_clips` and `songs` are used); a split is named by its
-kind, "song" or "album", whatever its folds; scores are shares in [0, 1]. Introduced in chapter 6, *Read the results*.
+Conventions: a trial is a `records.Trial`; scores are shares in [0, 1]. Introduced in chapter 6, *Read the results*.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from crnnlib import evaluation, published, splits, voting
 from crnnlib.errors import DataError, ParameterError
+from crnnlib.records import Trial
 from crnnlib.voting import Scores
 
-__all__ = [
-    "beside_paper",
-    "both_splits",
-    "differences",
-    "fullest",
-    "matched",
-    "one_design",
-    "overview",
-    "pick",
-    "pooled",
-]
+__all__ = ["beside_paper", "differences", "overview", "per_trial", "summary"]
 
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
 
-def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None, design=None) -> list:
-    """Keep the trials that agree with everything asked for.
+def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
+    """One row per trial and level, with its scores.
 
     Parameters
     ----------
-    trials : iterable of Trial
-        From `study.run`, `records.load` or `records.results`.
-    recipe : str, optional
-        Name of the recipe.
-    split : {"song", "album"}, optional
-        Kind of the split.
-    clip_s : float, optional
-        Clip length in seconds.
-    seed : int, optional
-        Number of the trial.
-    design : str, optional
-        How its split was drawn, as `splits.design` says.
+    trials : sequence of Trial
+        From `run`, `load` or `results`.
 
     Returns
     -------
-    list of Trial
-        In their order; empty where nothing agrees.
+    pandas.DataFrame
+        Columns recipe, split (song or album), fold, clip_s, n_frames, seed, level, and the scores of
+        `evaluation.scores`.
 
     Examples
     --------
-    >>> pick([], recipe="paper", clip_s=3.0)
-    []
+    >>> per_trial([]).empty
+    True
     """
-    wanted = (recipe, split, clip_s, seed, design)
+    rows = []
+    for trial in trials:
+        record = trial.record
+        about = {
+            "recipe": record["recipe"]["name"],
+            "split": splits.design(record["split"]["name"])[0],
+            "fold": record["split"]["name"],
+            **{key: record[key] for key in ("clip_s", "n_frames", "seed")},
+        }
+        rows += [{**about, "level": level, **record["scores"][level]} for level in ("clip", "song")]
+    return pd.DataFrame(rows)
 
-    def agrees(trial) -> bool:
-        own = (*_cell(trial), trial.record["seed"], _design(trial))
-        return all(asked in (None, has) for asked, has in zip(wanted, own, strict=True))
 
-    return [trial for trial in trials if agrees(trial)]
+def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: bool = True) -> pd.DataFrame:
+    """One row per recipe, split, design, level and clip length: mean and best of its trials, and an interval.
 
-
-def fullest(trials: Iterable, recipes: Iterable[str]) -> str:
-    """Name the recipe with the most cells on record, that is, pairs of split and clip length.
+    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. The 95 %
+    interval resamples the songs of all trials together, and at clip level whole songs, too.
 
     Parameters
     ----------
-    trials : iterable of Trial
-        From `records.results`.
-    recipes : iterable of str
-        Names to choose from; of equals, the first.
+    trials : sequence of Trial
+        From `run`, `load` or `results`.
+    metric : str, default="f1_weighted"
+        A key of `evaluation.scores`.
+    intervals : bool, default=True
+        Also bootstrap the intervals.
 
     Returns
     -------
-    str
+    pandas.DataFrame
+        Columns recipe, split, design (of `splits.design`), level, clip_s, mean, best, trials, n (rows tested per
+        trial), low, high.
 
     Examples
     --------
-    >>> fullest([], ["paper", "live"])
-    'paper'
+    >>> summary([]).empty
+    True
     """
-    trials = list(trials)
-    return max(recipes, key=lambda name: len({_cell(trial) for trial in pick(trials, recipe=name)}))
-
-
-def one_design(trials: Iterable, across_lengths: bool = False) -> list:
-    """Keep one design for each recipe, split and clip length: the one that tests the most songs.
-
-    A cell that has been run both with one split a trial and with folds would count some songs twice.
-
-    Parameters
-    ----------
-    trials : iterable of Trial
-        From `records.results`.
-    across_lengths : bool
-        Keep the same design for all clip lengths of a recipe and split, so that they compare: the one with the most
-        clip lengths, and of these the one that tests the most songs.
-
-    Returns
-    -------
-    list of Trial
-        In their order; of equal designs, the one with the first trial.
-
-    Examples
-    --------
-    >>> one_design([])
-    []
-    """
-    trials = list(trials)
-    cells = [_cell(trial)[: 2 if across_lengths else 3] for trial in trials]
-    tested: dict = {}
-    for cell, trial in zip(cells, trials, strict=True):
-        lengths, songs = tested.setdefault(cell, {}).setdefault(_design(trial), (set(), set()))
-        lengths.add(trial.record["clip_s"])
-        songs.update(trial.record["split"]["test"])
-    best = {cell: max(designs, key=lambda one: [*map(len, designs[one])]) for cell, designs in tested.items()}
-    return [trial for cell, trial in zip(cells, trials, strict=True) if best[cell] == _design(trial)]
-
-
-def matched(a: Iterable, b: Iterable) -> tuple[list, list]:
-    """Keep the trials of two settings that were tested on the same songs with the same seed.
-
-    Parameters
-    ----------
-    a, b : iterable of Trial
-        Of one setting each.
-
-    Returns
-    -------
-    tuple of list of Trial
-        Of equal length, partner by partner; empty where nothing matches.
-
-    Examples
-    --------
-    >>> matched([], [])
-    ([], [])
-    """
-    of_b = {_tested(trial): trial for trial in b}
-    kept = [trial for trial in a if _tested(trial) in of_b]
-    return kept, [of_b[_tested(trial)] for trial in kept]
-
-
-def both_splits(trials: Iterable, recipe: str, clip_s: float) -> tuple[list, list]:
-    """The trials of a recipe by song and those by album, if both are there and name the same classes.
-
-    Parameters
-    ----------
-    trials : iterable of Trial
-        From `records.results`.
-    recipe : str
-        Its name.
-    clip_s : float
-        Clip length in seconds.
-
-    Returns
-    -------
-    song, album : list of Trial
-        Both empty where one is missing or the classes differ: their scores would not compare.
-
-    Examples
-    --------
-    >>> both_splits([], "paper", 3.0)
-    ([], [])
-    """
-    trials = list(trials)
-    song, album = (pick(trials, recipe=recipe, split=kind, clip_s=clip_s) for kind in ("song", "album"))
-    if not (song and album) or song[0].record["classes"] != album[0].record["classes"]:
-        return [], []
-    return song, album
-
-
-def pooled(trials: Iterable, level: str = "song") -> Scores:
-    """The decisions of several folds or trials as one set of scores.
-
-    Parameters
-    ----------
-    trials : iterable of Trial
-        With the same classes.
-    level : {"song", "clip"}
-        Songs by the recipe's own vote, or clips.
-
-    Returns
-    -------
-    Scores
-
-    Raises
-    ------
-    DataError
-        If there are no trials, or their classes differ.
-    ParameterError
-        If `level` is neither.
-
-    Examples
-    --------
-    >>> pooled([])
-    Traceback (most recent call last):
-        ...
-    crnnlib.errors.DataError: no scores to pool: expected at least one fold or trial
-    """
-    if level not in ("song", "clip"):
-        raise ParameterError(f"level={level!r}: expected 'song' or 'clip'")
-    return voting.pool([trial.songs if level == "song" else trial.test_clips for trial in trials])
+    groups = {}
+    for trial in trials:
+        record = trial.record
+        key = (record["recipe"]["name"], *splits.design(record["split"]["name"]), record["clip_s"])
+        groups.setdefault(key, {}).setdefault(record["seed"], []).append(trial)
+    rows = []
+    for (recipe, split, design, clip_s), seeds in sorted(groups.items()):
+        for level in ("clip", "song"):
+            pooled = [
+                voting.pool([one.test_clips if level == "clip" else one.songs for one in folds])
+                for folds in seeds.values()
+            ]
+            values = [evaluation.scores(one)[metric] for one in pooled]
+            row = {"recipe": recipe, "split": split, "design": design, "level": level, "clip_s": clip_s,
+                   "mean": np.mean(values), "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
+            if intervals:
+                row["low"], row["high"] = evaluation.interval(voting.pool(pooled), metric=metric)
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
@@ -213,7 +104,7 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     Parameters
     ----------
     summary : pandas.DataFrame
-        From `study.summary`, of one recipe.
+        From `summary`, of one recipe.
     level : {"song", "clip"}
         Whose scores.
 
@@ -315,7 +206,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     Parameters
     ----------
     summaries : mapping from corpus to pandas.DataFrame
-        From `study.summary`.
+        From `summary`.
     clip_s : float
         Clip length in seconds; of a corpus without it, the nearest there is.
 
@@ -351,16 +242,3 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
                 "trials": int(song["trials"]), "songs": int(song["n"]),
             })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _cell(trial) -> tuple:
-    record = trial.record
-    return record["recipe"]["name"], splits.design(record["split"]["name"])[0], record["clip_s"]
-
-
-def _design(trial) -> str:
-    return splits.design(trial.record["split"]["name"])[1]
-
-
-def _tested(trial) -> tuple:
-    return trial.record["seed"], tuple(trial.record["split"]["test"])

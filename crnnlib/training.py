@@ -19,40 +19,9 @@ from crnnlib.clips import Batches, ClipSet
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.loop import Run, batch_size
 from crnnlib.recipes import BEYOND, BEYOND_PRETRAINED, PAPER, RECIPES, Recipe
+from crnnlib.records import Trial
 
-__all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe", "Trial", "identity", "predict", "train"]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Trial:
-    """What one trial left behind.
-
-    Parameters
-    ----------
-    record : dict
-        Everything but arrays: identity, corpus, split, recipe, history, scores, versions, device.
-    test_clips : voting.Scores
-        Of the test songs, clip by clip.
-    bottleneck : numpy.ndarray, shape (n_clips, n_units), float16
-        Of the same clips.
-    model : keras.Model, optional
-        The trained network; None where the trial was read from its record.
-
-    Examples
-    --------
-    >>> trial.test_clips.n, trial.bottleneck.shape, trial.songs.n
-    (13, (13, 32), 3)
-    """
-
-    record: dict
-    test_clips: voting.Scores
-    bottleneck: np.ndarray
-    model: keras.Model | None = None
-
-    @property
-    def songs(self) -> voting.Scores:
-        """The test songs after the recipe's vote."""
-        return Recipe(**self.record["recipe"]).to_songs(self.test_clips)
+__all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe", "identity", "predict", "train"]
 
 
 def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str = "artist") -> str:

@@ -4,15 +4,14 @@ Conventions: probabilities are `(n, n_classes)` in [0, 1], rows sum to 1; classe
 a tie goes to the lowest class; songs come out sorted by `track_id`. Introduced in chapter 6, *Read the results*.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["Scores", "majority_vote", "pool", "soft_vote", "vote_curve"]
+__all__ = ["Scores", "majority_vote", "pool", "soft_vote"]
 
 # Records keep probabilities in float16, where anything below 6e-8 is zero: a floor above that makes a vote over
 # a record equal to the vote over the network's own output, and bounds what one sure and wrong clip can do.
@@ -238,54 +237,6 @@ def pool(parts: Sequence[Scores]) -> Scores:
     )
 
 
-def vote_curve(
-    clips: Scores, clip_s: float, vote: Callable[[Scores], Scores] = soft_vote, seed: int | None = None
-) -> pd.DataFrame:
-    """Song-level scores against the seconds of each song that were heard.
-
-    Parameters
-    ----------
-    clips : Scores
-        Clip level.
-    clip_s : float
-        Length of a clip in seconds.
-    vote : callable, optional
-        `soft_vote` or `majority_vote`.
-    seed : int, optional
-        None hears the first clips of a song, in order of `start`; a number draws them at random.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns `clips`, `seconds`, `f1_weighted`, `accuracy`; a row for 1, 2, 3, 5, 8, 13 ... clips, and for all of
-        the longest song. A song shorter than that is heard whole.
-
-    Raises
-    ------
-    ParameterError
-        If `clip_s` is not positive.
-
-    Examples
-    --------
-    >>> clips = Scores([[0.4, 0.6], [0.9, 0.1]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94])
-    >>> vote_curve(clips, clip_s=3)[["seconds", "accuracy"]].values.tolist()
-    [[3.0, 0.0], [6.0, 1.0]]
-    """
-    from sklearn.metrics import accuracy_score, f1_score
-
-    if not clip_s > 0:
-        raise ParameterError(f"clip_s={clip_s}: expected a positive length in seconds, e.g. 3.0")
-    order = np.arange(clips.n) if clips.start is None else clips.start
-    key = order if seed is None else np.random.default_rng(seed).permutation(clips.n)
-    place = pd.Series(key).groupby(clips.track_id).rank(method="first").to_numpy()
-    rows = []
-    for k in _steps(int(place.max())):
-        songs = vote(clips.take(place <= k))
-        f1 = f1_score(songs.truth, songs.predicted, average="weighted", zero_division=0)
-        rows.append((k, k * float(clip_s), float(f1), float(accuracy_score(songs.truth, songs.predicted))))
-    return pd.DataFrame(rows, columns=["clips", "seconds", "f1_weighted", "accuracy"])
-
-
 def _sum_by_song(values: np.ndarray, song: np.ndarray) -> np.ndarray:
     total = np.zeros((song.max() + 1, values.shape[1]))
     np.add.at(total, song, values)
@@ -295,10 +246,3 @@ def _sum_by_song(values: np.ndarray, song: np.ndarray) -> np.ndarray:
 def _songs(clips: Scores, probabilities: np.ndarray) -> Scores:
     names, first = np.unique(clips.track_id, return_index=True)
     return Scores(probabilities, clips.truth[first], names, clips.classes, level="song")
-
-
-def _steps(most: int) -> list[int]:
-    steps = [1, 2]
-    while steps[-1] < most:
-        steps.append(steps[-2] + steps[-1])
-    return sorted({min(step, most) for step in steps})

@@ -9,7 +9,7 @@ import pytest
 import scipy.fft
 import scipy.stats
 
-from crnnlib import baselines, corpora, evaluation, features, musicnn, splits
+from crnnlib import baselines, corpora, evaluation, features, gaussians, musicnn, splits
 from crnnlib.errors import ParameterError
 from crnnlib.voting import pool
 
@@ -65,7 +65,7 @@ def test_shuffled_labels_end_at_chance(name, monkeypatch):
     rng = np.random.default_rng(0)
     artist = np.repeat(np.arange(4), 60)
     frames = [rng.normal(size=(50, 20)) + 3 * np.eye(20)[a] + rng.normal(size=20) for a in artist]
-    table = np.stack([np.concatenate([baselines._flat_moments(f), f.std(0)]) for f in frames])
+    table = np.stack([np.concatenate([gaussians.pack(f), f.std(0)]) for f in frames])
     rows = [
         {"artist": f"artist {a}", "album": "x", "title": f"{i:03d}", "path": f"/{i:03d}"} for i, a in enumerate(artist)
     ]
@@ -87,7 +87,7 @@ def test_gaussian_evidence_is_the_likelihood_of_every_frame(tracks, store, split
     artists = sorted(set(tracks["artist"]))
     known = np.array([artists.index(a) for a in tracks.loc[learn, "artist"]])
     table = baselines.song_statistics(tracks.loc[learn + test], store, progress=False)
-    evidence = baselines._gaussians(baselines._moments(table, 20), known, len(artists))
+    evidence = gaussians.evidence(gaussians.unpack(table, 20), known, len(artists))
     for column, artist in enumerate(artists):
         frames = np.concatenate([mfcc[i] for i in learn if tracks.loc[i, "artist"] == artist])
         cov = np.cov(frames.T, bias=True)
@@ -101,10 +101,10 @@ def test_chroma_forgets_the_key():
     scale = np.array([1, 0.1, 0.6, 0.1, 0.8, 0.5, 0.1, 0.9, 0.1, 0.6, 0.1, 0.4])
     songs = [np.clip(scale + 0.1 * rng.normal(size=(80, 12)), 0, 1) for _ in range(20)]
     keys = rng.integers(0, 12, 20)
-    table = np.stack([baselines._flat_moments(np.roll(s, k, axis=1)) for s, k in zip(songs, keys, strict=True)])
-    _, mean, cov = baselines._to_one_key(baselines._moments(table, 12), first=15)
+    table = np.stack([gaussians.pack(np.roll(s, k, axis=1)) for s, k in zip(songs, keys, strict=True)])
+    _, mean, cov = gaussians.to_one_key(gaussians.unpack(table, 12), first=15)
     assert np.abs(mean - mean[0]).max() < 0.1
-    _, plain, _ = baselines._moments(table, 12)
+    _, plain, _ = gaussians.unpack(table, 12)
     assert np.abs(plain - plain[0]).max() > 0.5
     assert np.abs(cov - cov[0]).max() < 0.05
 

@@ -87,3 +87,41 @@ def test_voting_changes_calibration():
 def test_whatever_judges_a_difference_is_found_here():
     for name in ("interval", "compare", "producer_effect", "holm"):
         assert callable(getattr(evaluation, name))
+
+
+def test_vote_curve_hears_clips_in_order_of_start():
+    p = np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
+    clips = Scores(p, [1, 1, 1], ["s"] * 3, ("a", "z"), start=[188, 0, 94])
+    curve = evaluation.vote_curve(clips, clip_s=3.0)
+    assert curve["seconds"].tolist() == [3, 6, 9]
+    assert curve["accuracy"].tolist() == [1, 1, 1]
+    assert evaluation.vote_curve(Scores(p, [1, 1, 1], ["s"] * 3, ("a", "z")), 3.0)["accuracy"].tolist() == [0, 0, 1]
+
+
+def test_vote_curve_ends_at_the_score_of_all_clips_whatever_the_order():
+    rng = np.random.default_rng(1)
+    song = np.repeat(np.arange(20), rng.integers(3, 30, 20))
+    p = rng.dirichlet([1, 1, 1], song.size) + 0.4 * np.eye(3)[song % 3]
+    p /= p.sum(1, keepdims=True)
+    clips = Scores(p, song % 3, [f"{i:02d}" for i in song], ("a", "b", "c"), start=np.arange(song.size))
+    whole = evaluation.scores(majority_vote(clips))["f1_weighted"]
+    for seed in (None, 0, 7):
+        curve = evaluation.vote_curve(clips, 1.0, vote=majority_vote, seed=seed)
+        assert curve["f1_weighted"].iloc[-1] == pytest.approx(whole)
+        assert curve["clips"].iloc[-1] == np.bincount(song).max()
+        assert curve["clips"].is_monotonic_increasing
+    assert evaluation.vote_curve(clips, 1.0, seed=3).equals(evaluation.vote_curve(clips, 1.0, seed=3))
+    assert not evaluation.vote_curve(clips, 1.0, seed=3).equals(evaluation.vote_curve(clips, 1.0, seed=4))
+
+
+def test_vote_curve_hears_a_fibonacci_number_of_clips_and_all():
+    for n, heard in ((1, [1]), (2, [1, 2]), (8, [1, 2, 3, 5, 8]), (20, [1, 2, 3, 5, 8, 13, 20])):
+        clips = Scores(np.full((n, 2), 0.5), [0] * n, ["s"] * n, ("a", "z"), start=np.arange(n))
+        curve = evaluation.vote_curve(clips, clip_s=1.0)
+        assert curve["clips"].tolist() == heard
+
+
+@pytest.mark.parametrize("clip_s", [0, -1.0, float("nan")])
+def test_vote_curve_refuses_lengths_that_are_none(clip_s):
+    with pytest.raises(ParameterError, match="clip_s"):
+        evaluation.vote_curve(Scores([[0.9, 0.1]], [0], ["s"], ("a", "z")), clip_s)

@@ -134,6 +134,12 @@ def test_help_of_the_command_line_is_light():
     assert loaded.strip() == "[]"
 
 
+def test_records_are_read_without_keras(tmp_path):
+    read = "from crnnlib.__main__ import main; main(['report', 'demo', '--json'])"
+    loaded = python(f"import sys; {read}; print([m for m in ('keras', 'tensorflow', 'jax') if m in sys.modules])")
+    assert loaded.splitlines()[-1] == "[]"
+
+
 @pytest.mark.slow
 def test_no_module_uses_the_network_when_imported():
     python(
@@ -197,7 +203,7 @@ def test_map_of_the_architecture_is_current():
 
 
 def test_reference_has_every_module_but_the_inner_ones():
-    inner = {"fast", "grouping", "loop", "figures.marks"}
+    inner = {"fast", "gaussians", "grouping", "loop", "partition", "figures.marks"}
     inner |= {f"corpora.{name}" for name in ("names", "packages", "score", "studio", "synth")}
     named = re.findall(r"automodule:: crnnlib\.(\S+)", (ROOT / "book" / "api.md").read_text())
     assert {name.removeprefix("crnnlib.") for name in MODULES} - set(named) == inner

@@ -1,7 +1,5 @@
 """Splits: nothing leaks, nobody is missing, and one seed makes one split."""
 
-import dataclasses
-
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -256,40 +254,3 @@ def test_equal_audio_of_two_artists_is_refused():
     same = [("artist 00/album 0/song 00", "artist 01/album 0/song 00")]
     with pytest.raises(DataError, match="one unit, but artist is artist 00; artist 01"):
         splits.song_split(ARTIST20, same=same)
-
-
-# What check finds
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("song", ("song", "one split")),
-        ("song-2of5", ("song", "5 folds")),
-        ("album-10of12", ("album", "12 folds")),
-        ("album-matched", ("album", "matched")),
-    ],
-)
-def test_the_name_of_a_split_tells_its_kind_and_design(name, expected):
-    assert splits.design(name) == expected
-
-
-def test_check_finds_what_leaks():
-    tracks = table([[4, 4, 4], [4, 4, 4]])
-    split = splits.album_split(tracks)
-    spare, *train = split.train
-    broken = {
-        "unknown tracks: nobody": {"train": (*split.train, "nobody")},
-        "test repeats a track or is empty": {"test": ()},
-        "train repeats a track": {"train": (*split.train, spare)},
-        "share a track": {"test": (*split.test, spare)},
-        "share an album": {"train": tuple(train), "test": (*split.test, spare)},
-    }
-    for message, change in broken.items():
-        with pytest.raises(DataError, match=message):
-            dataclasses.replace(split, **change).check(tracks)
-    song = dataclasses.replace(split, name="song", train=tuple(train), test=(*split.test, spare))
-    assert song.check(tracks) is song
-    with pytest.raises(DataError, match=r"share equal audio: .*same=store.duplicates"):
-        split.check(tracks, Doubles((split.train[0], split.test[0])))
-    assert split.check(tracks, Doubles(split.train[:2])) is split

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnnlib import corpora, evaluation, features, records, study, training, voting
+from crnnlib import corpora, evaluation, features, records, study, training
 from crnnlib.errors import DataError, ParameterError
 
 QUICK = dataclasses.replace(training.PAPER, name="quick", max_epochs=1, width=0.25)
@@ -117,35 +117,6 @@ def test_a_damaged_record_is_an_error_not_a_guess(folder, tmp_path):
     (tmp_path / "one.npz").write_bytes(b"PK not an archive")
     with pytest.raises(DataError, match="delete it and run the study again"):
         records.load(tmp_path)
-
-
-def test_summary_pools_folds_and_averages_trials(folder):
-    trials = records.load(folder)
-    rows = study.summary(trials)
-    assert list(rows.level) == ["clip", "song"]
-    song = rows[rows.level == "song"].iloc[0]
-    pooled = voting.pool([trial.songs for trial in trials])
-    assert song["mean"] == song["best"] == evaluation.scores(pooled)["f1_weighted"]
-    assert (song["trials"], song["n"]) == (1, 24)
-    assert song["low"] <= song["mean"] <= song["high"]
-
-
-def test_summary_keeps_designs_apart(folder):
-    folds = records.load(folder)
-    record = folds[0].record
-    single = dataclasses.replace(folds[0], record={**record, "split": {**record["split"], "name": "album"}})
-    rows = study.summary([*folds, single], intervals=False)
-    assert list(zip(rows["design"], rows["level"], rows["n"], strict=True))[1::2] == [
-        ("2 folds", "song", 24),
-        ("one split", "song", folds[0].songs.n),
-    ]
-
-
-def test_table_has_a_row_per_trial_and_level(folder):
-    rows = study.table(records.load(folder))
-    assert len(rows) == 4
-    assert set(rows.split) == {"album"}
-    assert {"f1_weighted", "f1_macro", "clip_s", "seed", "fold"} <= set(rows.columns)
 
 
 def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, home):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crnnlib import published, tables, voting
+from crnnlib import evaluation, published, tables, voting
 from crnnlib.errors import DataError, ParameterError
 
 
@@ -25,72 +25,38 @@ def cell(**more):
     return row | {"low": 0.4, "high": 0.7, "trials": 2, "n": 24} | more
 
 
-def test_pick_takes_folds_by_the_kind_of_their_split():
-    trials = [trial(split="album-1of6"), trial(split="album"), trial(split="song"), trial(split="album", recipe="live")]
-    assert tables.pick(trials, recipe="paper", split="album") == trials[:2]
-
-
-@pytest.mark.parametrize(
-    ("asked", "kept"),
-    [({}, 3), ({"clip_s": 3}, 2), ({"seed": 0}, 2), ({"clip_s": 9.0}, 0), ({"design": "one split"}, 3)],
-)
-def test_pick_keeps_what_agrees_with_everything(asked, kept):
-    trials = [trial(), trial(seed=1), trial(clip_s=10.0)]
-    assert len(tables.pick(trials, **asked)) == kept
-
-
-def test_fullest_recipe_has_the_most_splits_and_lengths_not_the_most_trials():
-    folds = [trial("paper", f"album-{n}of3", seed=seed) for n in (1, 2, 3) for seed in (0, 1)]
-    live = [trial("live", kind) for kind in ("song", "album")]
-    assert tables.fullest(folds + live, ("paper", "live")) == "live"
-    assert tables.fullest([*folds, *live, trial("paper", "song")], ("paper", "live")) == "paper"  # of equals, the first
-
-
-def test_one_design_keeps_the_one_that_tests_the_most_songs():
-    whole = trial(split="song", test="abc")
-    folds = [trial(split=f"song-{n}of2", seed=seed, test=test) for n, test in ((1, "ab"), (2, "cd")) for seed in (0, 1)]
-    others = [trial(split="album", test="a"), trial("beyond", test="a"), trial(clip_s=1.0, test="a")]
-    assert tables.one_design([whole, *folds, *others]) == [*folds, *others]
-
-
-def test_one_design_across_lengths_keeps_the_one_with_the_most_lengths():
-    whole = [trial(clip_s=clip_s, test="ab") for clip_s in (3.0, 10.0)]
-    folds = [trial(split=f"song-{n}of2", test=test) for n, test in ((1, "ab"), (2, "cd"))]
-    assert tables.one_design(whole + folds) == [whole[1], *folds]
-    assert tables.one_design(whole + folds, across_lengths=True) == whole
-
-
-def test_matched_trials_have_tested_the_same_songs():
-    paper = [trial(test=("s",), seed=0), trial(test=("s",), seed=1), trial(test=("t",), seed=0)]
-    other = [trial("wide", test=("t",), seed=0), trial("wide", test=("s",), seed=1), trial("wide", test=("u",), seed=2)]
-    assert tables.matched(other, paper) == ([other[0], other[1]], [paper[2], paper[1]])
-
-
-def test_both_splits_are_of_one_recipe_and_the_same_classes():
-    def known(split, classes, **more):
-        one = trial(split=split, **more)
-        one.record["classes"] = classes
-        return one
-
-    song, album = known("song", ["x", "y"]), known("album-1of2", ["x", "y"])
-    others = [
-        known("album", ["x"], recipe="live"),
-        known("song", ["x", "y"], recipe="live"),
-        known("album", ["x"], clip_s=9),
+def test_summary_pools_folds_and_averages_trials():
+    folds = [
+        trial(split=f"album-{n}of2", seed=seed, scores=songs([n - 1] * 4, said, [f"{n}{i}" for i in "abcd"]))
+        for seed, heard in enumerate(([[0, 0, 0, 1], [1, 1, 1, 1]], [[0, 0, 0, 0], [1, 1, 1, 1]]))
+        for n, said in enumerate(heard, 1)
     ]
-    assert tables.both_splits([song, album, *others[:2]], "paper", 3.0) == ([song], [album])
-    assert tables.both_splits([song, *others], "paper", 3.0) == ([], [])
-    assert tables.both_splits([song, *others], "live", 3.0) == ([], [])
+    rows = tables.summary(folds)
+    assert list(rows.level) == ["clip", "song"]
+    song = rows[rows.level == "song"].iloc[0]
+    halves = [voting.pool([one.songs for one in half]) for half in (folds[:2], folds[2:])]
+    of_trials = [evaluation.scores(half)["f1_weighted"] for half in halves]
+    assert song["mean"] == pytest.approx(np.mean(of_trials))
+    assert song["best"] == max(of_trials) == 1
+    assert (song["trials"], song["n"]) == (2, 8)
+    assert song["low"] <= song["mean"] <= song["high"]
 
 
-def test_pooled_holds_every_fold():
-    parts = [trial(scores=songs([0, 1], [0, 1], ["a", "b"])), trial(scores=songs([2], [0], ["c"]))]
-    assert tables.pooled(parts).n == 3
+def test_summary_keeps_designs_apart():
+    folds = [trial(split=f"album-{n}of2", scores=songs([0, 1], [0, 1], [f"{n}a", f"{n}b"])) for n in (1, 2)]
+    rows = tables.summary([*folds, trial(split="album", scores=songs([0], [0]))], intervals=False)
+    found = list(zip(rows["design"], rows["level"], rows["n"], strict=True))
+    assert found[1::2] == [("2 folds", "song", 4), ("one split", "song", 1)]
 
 
-def test_pooled_refuses_an_unknown_level():
-    with pytest.raises(ParameterError, match="'song' or 'clip'"):
-        tables.pooled([], "frame")
+def test_a_row_per_trial_and_level():
+    one = trial(split="album-1of2", seed=2)
+    one.record |= {"n_frames": 94, "scores": {"clip": {"f1_weighted": 0.25}, "song": {"f1_weighted": 0.5}}}
+    rows = tables.per_trial([one])
+    assert rows[["split", "fold", "seed", "level", "f1_weighted"]].values.tolist() == [
+        ["album", "album-1of2", 2, "clip", 0.25],
+        ["album", "album-1of2", 2, "song", 0.5],
+    ]
 
 
 def test_layout_has_a_row_for_each_statistic_and_every_published_length():

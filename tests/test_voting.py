@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crnnlib.errors import DataError, ParameterError
-from crnnlib.evaluation import scores
-from crnnlib.voting import Scores, majority_vote, pool, soft_vote, vote_curve
+from crnnlib.voting import Scores, majority_vote, pool, soft_vote
 
 
 @pytest.fixture(scope="module")
@@ -96,36 +95,6 @@ def test_one_sure_and_wrong_clip_cannot_veto_twenty():
     assert soft_vote(clips_of(p, ["s"] * 21)).predicted[0] == 0
 
 
-def test_vote_curve_hears_clips_in_order_of_start():
-    p = np.array([[0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
-    clips = clips_of(p, ["s"] * 3, [1, 1, 1], start=[188, 0, 94])
-    curve = vote_curve(clips, clip_s=3.0)
-    assert curve["seconds"].tolist() == [3, 6, 9]
-    assert curve["accuracy"].tolist() == [1, 1, 1]
-    assert vote_curve(clips_of(p, ["s"] * 3, [1, 1, 1]), 3.0)["accuracy"].tolist() == [0, 0, 1]
-
-
-def test_vote_curve_ends_at_the_score_of_all_clips_whatever_the_order():
-    rng = np.random.default_rng(1)
-    song = np.repeat(np.arange(20), rng.integers(3, 30, 20))
-    p = rng.dirichlet([1, 1, 1], song.size) + 0.4 * np.eye(3)[song % 3]
-    clips = clips_of(p / p.sum(1, keepdims=True), [f"{i:02d}" for i in song], song % 3, start=np.arange(song.size))
-    whole = scores(majority_vote(clips))["f1_weighted"]
-    for seed in (None, 0, 7):
-        curve = vote_curve(clips, 1.0, vote=majority_vote, seed=seed)
-        assert curve["f1_weighted"].iloc[-1] == pytest.approx(whole)
-        assert curve["clips"].iloc[-1] == np.bincount(song).max()
-        assert curve["clips"].is_monotonic_increasing
-    assert vote_curve(clips, 1.0, seed=3).equals(vote_curve(clips, 1.0, seed=3))
-    assert not vote_curve(clips, 1.0, seed=3).equals(vote_curve(clips, 1.0, seed=4))
-
-
-def test_vote_curve_hears_a_fibonacci_number_of_clips_and_all():
-    for n, heard in ((1, [1]), (2, [1, 2]), (8, [1, 2, 3, 5, 8]), (20, [1, 2, 3, 5, 8, 13, 20])):
-        curve = vote_curve(clips_of(np.full((n, 2), 0.5), ["s"] * n, start=np.arange(n)), clip_s=1.0)
-        assert curve["clips"].tolist() == heard
-
-
 def test_rows_that_are_taken_keep_their_start_and_decision():
     songs = clips_of([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], list("stu"), start=[0, 32, 64], predicted=[1, 1, 0])
     some = songs.take([2, 0])
@@ -191,6 +160,3 @@ def test_bad_parameters_are_refused():
     for threshold in (-0.1, 1.0, float("nan")):
         with pytest.raises(ParameterError, match="threshold"):
             majority_vote(clips, threshold)
-    for clip_s in (0, -1.0, float("nan")):
-        with pytest.raises(ParameterError, match="clip_s"):
-            vote_curve(clips, clip_s)

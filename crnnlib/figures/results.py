@@ -134,7 +134,7 @@ def vote_curve(curves: Mapping[str, pd.DataFrame] | pd.DataFrame, metric: str = 
     Parameters
     ----------
     curves : DataFrame or mapping from label to DataFrame
-        As `voting.vote_curve` makes them: `seconds`, the metric, optional `low` and `high`.
+        As `evaluation.vote_curve` makes them: `seconds`, the metric, optional `low` and `high`.
     metric : str
         Column to draw.
 

@@ -1,6 +1,6 @@
 """Figures of training: curves over epochs, and what a clip length costs. Introduced in notebook 05.
 
-Conventions: a trial is a `training.Trial` or its record (a dict); epochs count from 1; times are in seconds.
+Conventions: a trial is a `records.Trial` or its record (a dict); epochs count from 1; times are in seconds.
 """
 
 from collections.abc import Iterable, Mapping
