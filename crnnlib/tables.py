@@ -25,7 +25,7 @@ def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
     Parameters
     ----------
     trials : sequence of Trial
-        From `run`, `load` or `results`.
+        From `study.run`, `records.load` or `records.results`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
     Parameters
     ----------
     trials : sequence of Trial
-        From `run`, `load` or `results`.
+        From `study.run`, `records.load` or `records.results`.
     metric : str, default="f1_weighted"
         A key of `evaluation.scores`.
     intervals : bool, default=True
@@ -104,7 +104,7 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     Parameters
     ----------
     summary : pandas.DataFrame
-        From `summary`, of one recipe.
+        From `tables.summary`, of one recipe.
     level : {"song", "clip"}
         Whose scores.
 
@@ -118,7 +118,7 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     Raises
     ------
     ParameterError
-        If `summary` holds several recipes, or `level` is neither.
+        If the summary holds several recipes, or `level` is neither.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     Parameters
     ----------
     summaries : mapping from corpus to pandas.DataFrame
-        From `summary`.
+        From `tables.summary`.
     clip_s : float
         Clip length in seconds; of a corpus without it, the nearest there is.
 
