@@ -238,11 +238,14 @@ def _parser():
     one = command("study", _study, "train and test a grid of trials, and print its scores")
     store(one)
     one.add_argument("--recipe", default="paper", metavar="NAME", help="paper, beyond, beyond-pretrained, or one of "
-                     "the ablation, such as beyond-without-shift")  # fmt: skip
-    one.add_argument("--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds")
-    one.add_argument("--splits", nargs="+", choices=["song", "album"], default=["song"])
+                     "the ablation, such as beyond-without-shift (default: paper)")  # fmt: skip
+    one.add_argument(
+        "--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds (default: 3)"
+    )
+    one.add_argument("--splits", nargs="+", choices=["song", "album"], default=["song"],
+                     help="what the test holds apart (default: song)")  # fmt: skip
     one.add_argument("--max-epochs", type=int, help="stop after so many (default: as the recipe says)")
-    one.add_argument("--trials", type=int, default=3, help="trials of each cell")
+    one.add_argument("--trials", type=int, default=3, help="trials of each cell (default: 3)")
     one.add_argument("--folds", type=int, help="split each trial into folds, so that every song is tested")
     one.add_argument("--matched", action="store_true", help="draw song and album splits of equal size")
     one.add_argument("--label", default="artist", help="column of the track table to predict")
