@@ -2,21 +2,15 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from crnnlib import selection, voting
 from crnnlib.errors import ParameterError
 
 
-def songs(truth, predicted, names=None):
-    names = [f"a/b/{number:02d}" for number in range(len(truth))] if names is None else names
-    return voting.Scores(np.eye(3)[predicted], truth, names, ("x", "y", "z"), level="song")
-
-
-def trial(recipe="paper", split="song", clip_s=3.0, seed=0, scores=None, test=()):
+def trial(recipe="paper", split="song", clip_s=3.0, seed=0, songs=None, test=()):
     record = {"recipe": {"name": recipe}, "split": {"name": split, "test": test}, "clip_s": clip_s, "seed": seed}
-    return SimpleNamespace(record=record, songs=scores, test_clips=scores)
+    return SimpleNamespace(record=record, songs=songs)
 
 
 def test_pick_takes_folds_by_the_kind_of_their_split():
@@ -80,8 +74,8 @@ def test_both_splits_are_of_one_recipe_and_the_same_classes():
 
 
 def test_pooled_holds_every_fold():
-    parts = [trial(scores=songs([0, 1], [0, 1], ["a", "b"])), trial(scores=songs([2], [0], ["c"]))]
-    assert selection.pooled(parts).n == 3
+    folds = [voting.Scores([[0.9, 0.1]], [0], [name], ("x", "y"), level="song") for name in "abc"]
+    assert selection.pooled([trial(songs=fold) for fold in folds]).track_id.tolist() == ["a", "b", "c"]
 
 
 def test_pooled_refuses_an_unknown_level():
