@@ -16,7 +16,6 @@ from crnnlib.logmel import LogMel, Settings
 
 __all__ = ["load_audio"]
 
-_PAPER = LogMel()
 _SILENCE = 1e-4  # -80 dB of full scale: three steps of 16 bits
 _RATES = (1000, 768000)
 _SAMPLES_AT_ONCE = 65536  # so many stay in the processor's cache
@@ -24,7 +23,7 @@ _OGG_PAGE = 65307
 _UNKNOWN = 2**62  # what libsndfile gives for a flac that was written to a pipe is larger
 
 
-def load_audio(path: str | Path, settings: Settings = _PAPER) -> np.ndarray:
+def load_audio(path: str | Path, settings: Settings = LogMel()) -> np.ndarray:
     """Decode a file to mono at the settings' sampling rate.
 
     Parameters

@@ -30,7 +30,6 @@ from crnnlib.logmel import LogMel, Settings, log_mel
 
 __all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel"]
 
-_PAPER = LogMel()
 _LITTLE = 2**24  # bytes of audio that one process reads before a second has started
 
 
@@ -110,7 +109,7 @@ class Store:
         return found
 
 
-def extract(tracks, settings: Settings = _PAPER, n_jobs=None, strict=False, progress=True) -> Store:
+def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, progress=True) -> Store:
     """Bring the log-mel store of a corpus up to date, and open it.
 
     Parameters

@@ -11,12 +11,11 @@ from crnnlib.logmel import LogMel, filterbank
 
 __all__ = ["log_mel_to_audio"]
 
-_PAPER = LogMel()
 _UPDATES = 30
 _TINY = 1e-12
 
 
-def log_mel_to_audio(mel: np.ndarray, settings: LogMel = _PAPER, rounds: int = 32, seed: int = 0) -> np.ndarray:
+def log_mel_to_audio(mel: np.ndarray, settings: LogMel = LogMel(), rounds: int = 32, seed: int = 0) -> np.ndarray:
     """Find a sound whose log-mel spectrogram is nearly the one given.
 
     Bands become frequencies by multiplicative updates, which stay positive and weigh quiet bands like loud ones (Lee &
