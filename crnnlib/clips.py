@@ -187,7 +187,9 @@ def concatenated(clips: ClipSet) -> tuple[np.ndarray, np.ndarray]:
 
     Examples
     --------
-    >>> frames, offsets = concatenated(ClipSet.of(store, split.test, labels=[0, 1, 2], n_frames=32))
+    >>> frames, offsets = concatenated(
+    ...     ClipSet.of(store, split.test, labels=[0, 1, 2], n_frames=32)
+    ... )
     >>> frames.shape, offsets
     ((470, 128), array([  0, 172, 344]))
     """
@@ -219,7 +221,11 @@ class Batches(keras.utils.PyDataset):
 
     Examples
     --------
-    >>> batches = Batches(ClipSet.of(store, split.test, labels=[0, 1, 2], n_frames=32), batch_size=8, seed=0)
+    >>> batches = Batches(
+    ...     ClipSet.of(store, split.test, labels=[0, 1, 2], n_frames=32),
+    ...     batch_size=8,
+    ...     seed=0,
+    ... )
     >>> [(x.shape, y.shape) for x, y in (batches[0], batches[1])]
     [((8, 32, 128), (8,)), ((5, 32, 128), (5,))]
     """

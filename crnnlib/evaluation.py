@@ -46,7 +46,9 @@ def scores(s: Scores) -> dict:
 
     Examples
     --------
-    >>> songs = Scores([[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> songs = Scores(
+    ...     [[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song"
+    ... )
     >>> {name: round(value, 3) for name, value in scores(songs).items()}
     {'f1_weighted': 0.333, 'f1_macro': 0.333, 'accuracy': 0.5, 'top3': 1.0, 'n': 2}
     """
@@ -74,7 +76,9 @@ def per_class(s: Scores) -> pd.DataFrame:
 
     Examples
     --------
-    >>> songs = Scores([[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> songs = Scores(
+    ...     [[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song"
+    ... )
     >>> per_class(songs)["recall"].to_dict()
     {'a': 1.0, 'z': 0.0}
     """
@@ -101,7 +105,9 @@ def confusion(s: Scores) -> pd.DataFrame:
 
     Examples
     --------
-    >>> songs = Scores([[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> songs = Scores(
+    ...     [[0.9, 0.1], [0.6, 0.4]], [0, 1], ["s", "t"], ("a", "z"), level="song"
+    ... )
     >>> confusion(songs).loc["z"].to_dict()
     {'a': 1, 'z': 0}
     """
@@ -126,7 +132,9 @@ def calibration(s: Scores, n_bins: int = 10) -> pd.DataFrame:
 
     Examples
     --------
-    >>> songs = Scores([[0.9, 0.1], [0.9, 0.1]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> songs = Scores(
+    ...     [[0.9, 0.1], [0.9, 0.1]], [0, 1], ["s", "t"], ("a", "z"), level="song"
+    ... )
     >>> calibration(songs)[["low", "high", "accuracy", "n"]].values.tolist()
     [[0.8, 0.9, 0.5, 2.0]]
     """
@@ -162,7 +170,9 @@ def ece(s: Scores, n_bins: int = 10) -> float:
 
     Examples
     --------
-    >>> songs = Scores([[0.9, 0.1], [0.9, 0.1]], [0, 1], ["s", "t"], ("a", "z"), level="song")
+    >>> songs = Scores(
+    ...     [[0.9, 0.1], [0.9, 0.1]], [0, 1], ["s", "t"], ("a", "z"), level="song"
+    ... )
     >>> round(ece(songs), 2)
     0.4
     """
@@ -199,7 +209,9 @@ def vote_curve(
 
     Examples
     --------
-    >>> clips = Scores([[0.4, 0.6], [0.9, 0.1]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94])
+    >>> clips = Scores(
+    ...     [[0.4, 0.6], [0.9, 0.1]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94]
+    ... )
     >>> vote_curve(clips, clip_s=3)[["seconds", "accuracy"]].values.tolist()
     [[3.0, 0.0], [6.0, 1.0]]
     """

@@ -76,9 +76,16 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
     --------
     >>> if available():
     ...     import tensorflow as tf
+    ...
     ...     y, mean, variance = block(
-    ...         tf.random.normal((2, 8, 16, 1)), tf.random.normal((3, 3, 1, 4)), tf.zeros(4), tf.ones(4), tf.zeros(4),
-    ...         pool=(2, 2), epsilon=1e-3)
+    ...         tf.random.normal((2, 8, 16, 1)),
+    ...         tf.random.normal((3, 3, 1, 4)),
+    ...         tf.zeros(4),
+    ...         tf.ones(4),
+    ...         tf.zeros(4),
+    ...         pool=(2, 2),
+    ...         epsilon=1e-3,
+    ...     )
     ...     assert tuple(y.shape) == (2, 4, 8, 4)
     """
     import tensorflow as tf

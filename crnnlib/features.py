@@ -50,7 +50,8 @@ class Store:
 
     Examples
     --------
-    >>> store.track_ids[0], store.n_frames(store.track_ids[0]), len(store.digest(store.track_ids[0]))
+    >>> song = store.track_ids[0]
+    >>> song, store.n_frames(song), len(store.digest(song))
     ('Ada/First/01-Song 1', 126, 64)
     >>> store.duplicates()
     []
@@ -144,7 +145,10 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
 
     On the machines of a Dask cluster that see the same files (``pip install crnnlib[dask]``):
 
-    >>> with distributed.Client("tcp://scheduler:8786"), joblib.parallel_config(backend="dask"):  # doctest: +SKIP
+    >>> with (
+    ...     distributed.Client("tcp://scheduler:8786"),
+    ...     joblib.parallel_config(backend="dask"),
+    ... ):  # doctest: +SKIP
     ...     store = features.extract(tracks)
     """
     from crnnlib.corpora import table  # pandas takes a second, and workers need none of it

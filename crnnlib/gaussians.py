@@ -76,7 +76,9 @@ def evidence(songs: Moments, known: np.ndarray, n_classes: int) -> np.ndarray:
 
     Examples
     --------
-    >>> rows = np.stack([pack(np.random.default_rng(i).normal(i % 2, 1, (90, 2))) for i in range(4)])
+    >>> rows = np.stack(
+    ...     [pack(np.random.default_rng(i).normal(i % 2, 1, (90, 2))) for i in range(4)]
+    ... )
     >>> evidence(unpack(rows, 2), np.array([0, 1]), 2).argmax(1).tolist()
     [0, 1]
     """

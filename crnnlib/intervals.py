@@ -52,7 +52,8 @@ def interval(
 
     Examples
     --------
-    >>> songs = Scores(np.eye(2)[[0, 1] * 20], [0, 1] * 10 + [0] * 20, range(40), ("a", "z"), level="song")
+    >>> named, truth = [0, 1] * 20, [0, 1] * 10 + [0] * 20
+    >>> songs = Scores(np.eye(2)[named], truth, range(40), ("a", "z"), level="song")
     >>> low, high = interval(songs, "accuracy")
     >>> low < 0.75 < high
     True

@@ -53,7 +53,8 @@ class Run:
     >>> from crnnlib.recipes import Recipe
     >>> clips = ClipSet.of(store, split.test, [0, 1, 2], n_frames=32)
     >>> parts = {"train": clips, "validation": clips}
-    >>> run = Run(parts, 3, Recipe(variant="rnn", max_epochs=1), 0, "float32", None, False, "checkpoint")
+    >>> recipe = Recipe(variant="rnn", max_epochs=1)
+    >>> run = Run(parts, 3, recipe, 0, "float32", None, False, "checkpoint")
     >>> list(run.step())
     ['epoch', 'loss', 'accuracy', 'val_loss', 'val_accuracy', 'seconds']
     >>> run.restore_best()

@@ -194,7 +194,8 @@ class BlockStatistics(keras.Model):
 
     Examples
     --------
-    >>> len(BlockStatistics(crnn(32, 20)).predict_on_batch(np.zeros((4, 32, 128), "float32")))
+    >>> statistics = BlockStatistics(crnn(32, 20))
+    >>> len(statistics.predict_on_batch(np.zeros((4, 32, 128), "float32")))
     4
     """
 

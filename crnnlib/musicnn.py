@@ -95,7 +95,7 @@ def fetch() -> Path:
 
     Examples
     --------
-    >>> fetch().name                                             # doctest: +SKIP
+    >>> fetch().name  # doctest: +SKIP
     'musicnn-msd.npz'
     """
     target = files.home() / "models" / "musicnn-msd.npz"

@@ -124,7 +124,10 @@ def table(level: str = "song", printed: bool = False) -> pd.DataFrame:
 
     Examples
     --------
-    >>> [float(table("song", printed).loc[("album", "mean"), 20].round(3)) for printed in (True, False)]
+    >>> [
+    ...     float(table("song", printed).loc[("album", "mean"), 20].round(3))
+    ...     for printed in (True, False)
+    ... ]
     [0.568, 0.586]
     """
     if level not in ("song", "clip"):

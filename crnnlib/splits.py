@@ -55,11 +55,9 @@ def song_split(
 
     Examples
     --------
-    >>> from crnnlib.corpora import table
-    >>> rows = [{"artist": a, "album": "x", "title": str(n), "path": f"/{a}{n}"} for a in "AB" for n in range(20)]
-    >>> split = song_split(table.build(rows, "example"))
+    >>> split = song_split(tracks)
     >>> len(split.train), len(split.validation), len(split.test)
-    (32, 4, 4)
+    (18, 3, 3)
     """
     for name, value in (("test", test), ("validation", validation)):
         if not 0 < value < 1:
@@ -95,10 +93,8 @@ def song_folds(tracks: pd.DataFrame, k: int = 5, seed: int = 0, label: str = "ar
 
     Examples
     --------
-    >>> from crnnlib.corpora import table
-    >>> rows = [{"artist": a, "album": "x", "title": str(n), "path": f"/{a}{n}"} for a in "AB" for n in range(20)]
-    >>> [(fold.name, len(fold.test)) for fold in song_folds(table.build(rows, "example"), k=2)]
-    [('song-1of2', 20), ('song-2of2', 20)]
+    >>> [(fold.name, len(fold.test)) for fold in song_folds(tracks, k=2)]
+    [('song-1of2', 12), ('song-2of2', 12)]
     """
     k = _whole(k)
     folds: list[list] = [[] for _ in range(k)]
@@ -133,11 +129,9 @@ def album_split(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same
 
     Examples
     --------
-    >>> from crnnlib.corpora import table
-    >>> rows = [{"artist": a, "album": b, "title": "t", "path": f"/{a}{b}"} for a in "AB" for b in "uvwxyz"]
-    >>> split = album_split(table.build(rows, "example"))
+    >>> split = album_split(tracks)
     >>> len(split.train), len(split.validation), len(split.test)
-    (8, 2, 2)
+    (9, 3, 12)
     """
     rng = np.random.default_rng(seed)
     songs = classes(tracks, label, same)
@@ -174,10 +168,9 @@ def album_folds(
 
     Examples
     --------
-    >>> from crnnlib.corpora import table
-    >>> rows = [{"artist": a, "album": b, "title": "t", "path": f"/{a}{b}"} for a in "AB" for b in "xyz"]
-    >>> [(fold.name, fold.test) for fold in album_folds(table.build(rows, "example"))]  # doctest: +ELLIPSIS
-    [('album-1of3', ('A/.../t', 'B/.../t')), ('album-2of3', ...), ('album-3of3', ...)]
+    >>> one, other = album_folds(tracks)
+    >>> one.name, len(one.test), set(one.test) & set(other.test)
+    ('album-1of2', 12, set())
     """
     of_class = classes(tracks, label, same, least=2 if k is None else _whole(k), albums=True)
     k = k or min(_ALBUMS, *map(len, of_class.values()))
@@ -213,10 +206,8 @@ def matched_pair(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", sam
 
     Examples
     --------
-    >>> from crnnlib.corpora import table
-    >>> rows = [{"artist": a, "album": b, "title": "t", "path": f"/{a}{b}"} for a in "AB" for b in "uvwxyz"]
-    >>> [(split.name, len(split.train)) for split in matched_pair(table.build(rows, "example"))]
-    [('song-matched', 8), ('album-matched', 8)]
+    >>> [(split.name, len(split.train)) for split in matched_pair(tracks)]
+    [('song-matched', 9), ('album-matched', 9)]
     """
     album = album_split(tracks, seed, label, same)
     rng = np.random.default_rng(seed)

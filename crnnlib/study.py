@@ -49,7 +49,10 @@ class Grid:
     Examples
     --------
     >>> grid = Grid(clip_lengths=(1.0, 3.0), kinds=("song",), trials=2)
-    >>> [(clip_s, split.name, recipe.name, seed) for clip_s, split, recipe, seed in grid.cells(tracks)]
+    >>> [
+    ...     (clip_s, split.name, recipe.name, seed)
+    ...     for clip_s, split, recipe, seed in grid.cells(tracks)
+    ... ]
     [(3.0, 'song', 'paper', 0), (1.0, 'song', 'paper', 0), (3.0, 'song', 'paper', 1), (1.0, 'song', 'paper', 1)]
     """
 

@@ -43,7 +43,10 @@ def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str 
 
     Examples
     --------
-    >>> paper, renamed, beyond = (identity(store, split, 32, one, seed=0) for one in (PAPER, Recipe("mine"), BEYOND))
+    >>> paper, renamed, beyond = (
+    ...     identity(store, split, 32, one, seed=0)
+    ...     for one in (PAPER, Recipe("mine"), BEYOND)
+    ... )
     >>> len(paper), paper == renamed, paper == beyond
     (16, True, False)
     """
@@ -170,7 +173,9 @@ def predict(model: keras.Model, clips: ClipSet) -> tuple[np.ndarray, np.ndarray]
 
     Examples
     --------
-    >>> vectors, probabilities = predict(trial.model, ClipSet.of(store, split.test, [0, 1, 2], n_frames=32))
+    >>> vectors, probabilities = predict(
+    ...     trial.model, ClipSet.of(store, split.test, [0, 1, 2], n_frames=32)
+    ... )
     >>> vectors.shape, probabilities.shape
     ((13, 32), (13, 3))
     """

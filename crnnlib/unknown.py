@@ -66,8 +66,12 @@ def separation(known: Scores, unknown: Scores, n_boot: int = 2000, seed: int = 0
 
     Examples
     --------
-    >>> sure = Scores([[0.9, 0.1], [0.8, 0.2]], [0, 0], ["s", "t"], ("a", "z"), level="song")
-    >>> unsure = Scores([[0.6, 0.4], [0.5, 0.5]], [0, 0], ["u", "v"], ("a", "z"), level="song")
+    >>> sure = Scores(
+    ...     [[0.9, 0.1], [0.8, 0.2]], [0, 0], ["s", "t"], ("a", "z"), level="song"
+    ... )
+    >>> unsure = Scores(
+    ...     [[0.6, 0.4], [0.5, 0.5]], [0, 0], ["u", "v"], ("a", "z"), level="song"
+    ... )
     >>> separation(sure, unsure)["auc"]
     1.0
     """
@@ -106,7 +110,9 @@ def refusals(known: Scores, unknown: Scores, thresholds: Iterable[float] = np.li
 
     Examples
     --------
-    >>> known = Scores([[0.9, 0.1], [0.4, 0.6]], [0, 0], ["s", "t"], ("a", "z"), level="song")
+    >>> known = Scores(
+    ...     [[0.9, 0.1], [0.4, 0.6]], [0, 0], ["s", "t"], ("a", "z"), level="song"
+    ... )
     >>> unknown = Scores([[0.7, 0.3]], [0], ["u"], ("a", "z"), level="song")
     >>> refusals(known, unknown, [0.5, 0.8]).values.tolist()
     [[0.5, 1.0, 0.5, 0.0], [0.8, 0.5, 1.0, 1.0]]

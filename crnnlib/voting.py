@@ -152,7 +152,9 @@ def majority_vote(clips: Scores, threshold: float = 0.5) -> Scores:
 
     Examples
     --------
-    >>> clips = Scores([[0.9, 0.1], [0.45, 0.55], [0.51, 0.49]], [1, 1, 1], ["s", "s", "s"], ("a", "z"))
+    >>> clips = Scores(
+    ...     [[0.9, 0.1], [0.45, 0.55], [0.51, 0.49]], [1, 1, 1], ["s", "s", "s"], ("a", "z")
+    ... )
     >>> majority_vote(clips).predicted.tolist()
     [0]
     """

@@ -50,7 +50,10 @@ def from_fma(path: str | Path, audio: str | Path | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> rows = [",album,album,artist,artist,track,track,track", ",id,title,id,name,duration,license,title"]
+    >>> rows = [
+    ...     ",album,album,artist,artist,track,track,track",
+    ...     ",id,title,id,name,duration,license,title",
+    ... ]
     >>> rows += ["track_id,,,,,,,", "2,1,AWOL - A Way Of Life,1,AWOL,168,CC BY-NC-SA,Food"]
     >>> _ = Path("tracks.csv").write_text("\\n".join(rows))
     >>> Path("fma_small/000").mkdir(parents=True)
@@ -123,8 +126,17 @@ def from_jamendo(path: str | Path, audio: str | Path | None = None) -> pd.DataFr
     --------
     >>> Path("14").mkdir()
     >>> _ = Path("14/214.mp3").write_bytes(b"...")
-    >>> row = ["track_0000214", "artist_000014", "album_000031", "14/214.mp3", "124.6", "genre---punkrock"]
-    >>> _ = Path("raw_30s.tsv").write_text("\\t".join(_JAMENDO) + "\\n" + "\\t".join(row) + "\\n")
+    >>> row = [
+    ...     "track_0000214",
+    ...     "artist_000014",
+    ...     "album_000031",
+    ...     "14/214.mp3",
+    ...     "124.6",
+    ...     "genre---punkrock",
+    ... ]
+    >>> _ = Path("raw_30s.tsv").write_text(
+    ...     "\\t".join(_JAMENDO) + "\\n" + "\\t".join(row) + "\\n"
+    ... )
     >>> from_jamendo("raw_30s.tsv")["seconds"].to_dict()
     {'artist_000014/album_000031/track_0000214': 124.6}
     """

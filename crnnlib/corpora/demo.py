@@ -77,8 +77,8 @@ def make(
 
     Examples
     --------
-    >>> import tempfile
-    >>> tracks = make(tempfile.mkdtemp(), n_artists=2, n_albums=1, n_songs=1, seconds=4, progress=False)
+    >>> little = {"n_artists": 2, "n_albums": 1, "n_songs": 1, "seconds": 4}
+    >>> tracks = make("demo", **little, progress=False)
     >>> tracks["album"].tolist()
     ['Weir', 'Night_Ferry']
     """

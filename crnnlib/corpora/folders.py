@@ -200,7 +200,9 @@ def artist20_lists(folder: str | Path | None = None) -> dict[str, tuple[str, ...
     >>> Path("artist20/mp3s-32k").mkdir(parents=True)
     >>> Path("artist20/lists").mkdir()
     >>> for name, album in {"trn": "War", "val": "October", "tst": "Boy"}.items():
-    ...     _ = Path(f"artist20/lists/a20-{name}-tracks.list").write_text(f"u2/{album}/01-Song\\n")
+    ...     _ = Path(f"artist20/lists/a20-{name}-tracks.list").write_text(
+    ...         f"u2/{album}/01-Song\\n"
+    ...     )
     >>> splits.official(artist20_lists("artist20")).test
     ('u2/Boy/01-Song',)
     """

@@ -159,12 +159,19 @@ def unpack(deb: Path, wanted: Iterable[Pair], receive: Callable[[Pair, IO[bytes]
     Examples
     --------
     >>> about = "Package: music\\nVersion: 1\\nArchitecture: all\\nMaintainer: me\\nDescription: music\\n"
-    >>> for name, content in {"DEBIAN/control": about, "usr/share/music/song.ogg": "OggS"}.items():
+    >>> for name, content in {
+    ...     "DEBIAN/control": about,
+    ...     "usr/share/music/song.ogg": "OggS",
+    ... }.items():
     ...     Path("music", name).parent.mkdir(parents=True)
     ...     _ = Path("music", name).write_text(content)
-    >>> _ = subprocess.run(["dpkg-deb", "--build", "music", "music.deb"], check=True, capture_output=True)
+    >>> _ = subprocess.run(
+    ...     ["dpkg-deb", "--build", "music", "music.deb"], check=True, capture_output=True
+    ... )
     >>> wanted = [("", "usr/share/music/song.ogg"), ("", "usr/share/music/other.ogg")]
-    >>> unpack(Path("music.deb"), wanted, lambda pair, stream: print(pair[1], stream.read()))
+    >>> unpack(
+    ...     Path("music.deb"), wanted, lambda pair, stream: print(pair[1], stream.read())
+    ... )
     usr/share/music/song.ogg b'OggS'
     {('', 'usr/share/music/other.ogg')}
     """

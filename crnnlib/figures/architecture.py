@@ -34,7 +34,11 @@ def architecture(layers: pd.DataFrame) -> go.Figure:
 
     Examples
     --------
-    >>> rows = {"kind": ["InputLayer", "Dense"], "shape": [(94, 128), (20,)], "parameters": [0, 660]}
+    >>> rows = {
+    ...     "kind": ["InputLayer", "Dense"],
+    ...     "shape": [(94, 128), (20,)],
+    ...     "parameters": [0, 660],
+    ... }
     >>> len(architecture(pd.DataFrame(rows, ["log_mel", "artist"])).data)
     2
     """

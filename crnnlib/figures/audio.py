@@ -129,7 +129,10 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
 
     Examples
     --------
-    >>> [(song["title"], song["seconds"]) for song in player(tracks.head(2), clip_s=3).songs]
+    >>> [
+    ...     (song["title"], song["seconds"])
+    ...     for song in player(tracks.head(2), clip_s=3).songs
+    ... ]
     [('01-Song 1', 4.03), ('02-Song 2', 4.48)]
     """
     from tqdm.auto import tqdm

@@ -28,7 +28,11 @@ def forest(rows: pd.DataFrame) -> go.Figure:
 
     Examples
     --------
-    >>> figure = forest(pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2]}, ["soft vote - majority"]))
+    >>> figure = forest(
+    ...     pd.DataFrame(
+    ...         {"difference": [0.1], "low": [0.0], "high": [0.2]}, ["soft vote - majority"]
+    ...     )
+    ... )
     >>> figure.data[0].error_x.array.tolist()
     [0.1]
     """
@@ -78,7 +82,10 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"score": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7]}, ["PAPER", "BEYOND"])
+    >>> rows = pd.DataFrame(
+    ...     {"score": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7]},
+    ...     ["PAPER", "BEYOND"],
+    ... )
     >>> ablation(rows, "PAPER").layout.shapes[0].x0
     0.5
     """
@@ -118,7 +125,11 @@ def dial(rows: pd.DataFrame) -> go.Figure:
 
     Examples
     --------
-    >>> figure = dial(pd.DataFrame({"producer_effect": [0, 1], "song": [0.8, 0.9], "album": [0.8, 0.5]}))
+    >>> figure = dial(
+    ...     pd.DataFrame(
+    ...         {"producer_effect": [0, 1], "song": [0.8, 0.9], "album": [0.8, 0.5]}
+    ...     )
+    ... )
     >>> [trace.name for trace in figure.data]
     ['album split', 'song split']
     """

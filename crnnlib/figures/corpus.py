@@ -33,7 +33,9 @@ def tracks_per_artist(tracks: pd.DataFrame, styles: Mapping | None = None) -> go
 
     Examples
     --------
-    >>> table = pd.DataFrame({"artist": ["a", "a", "b"], "album": "x", "seconds": [60.0, 60.0, 30.0]})
+    >>> table = pd.DataFrame(
+    ...     {"artist": ["a", "a", "b"], "album": "x", "seconds": [60.0, 60.0, 30.0]}
+    ... )
     >>> tracks_per_artist(table).data[0].x.tolist()
     [0.5, 2.0]
     """
@@ -79,7 +81,9 @@ def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
 
     Examples
     --------
-    >>> table = pd.DataFrame({"artist": ["a", "b"], "album": "x", "title": "t", "seconds": [60.0, 30.0]})
+    >>> table = pd.DataFrame(
+    ...     {"artist": ["a", "b"], "album": "x", "title": "t", "seconds": [60.0, 30.0]}
+    ... )
     >>> len(durations(table).data)
     2
     """

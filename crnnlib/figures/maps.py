@@ -61,8 +61,9 @@ def points(
     --------
     >>> table = pd.DataFrame({"artist": "a", "album": "b", "title": "c"}, index=["a/b/c"])
     >>> clips = Scores([[0.9, 0.1]], [0], ["a/b/c"], ("a", "z"), start=[94])
-    >>> points(clips, table, {"pca": np.zeros((1, 2))}, clip_s=3)[["start", "predicted"]].values.tolist()
-    [[3.008, 'a']]
+    >>> clip = points(clips, table, {"pca": np.zeros((1, 2))}, clip_s=3).loc[0]
+    >>> float(clip["start"]), clip["predicted"]
+    (3.008, 'a')
     """
     for method, xy in maps.items():
         if np.shape(xy) != (scores.n, 2):
@@ -195,7 +196,9 @@ def timeline(
 
     Examples
     --------
-    >>> clips = Scores([[0.9, 0.1], [0.4, 0.6]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94])
+    >>> clips = Scores(
+    ...     [[0.9, 0.1], [0.4, 0.6]], [0, 0], ["s", "s"], ("a", "z"), start=[0, 94]
+    ... )
     >>> timeline(clips, clip_s=3).data[0].y
     ('a', 'z')
     """

@@ -55,7 +55,8 @@ def error_bars(rows: pd.DataFrame, centre: str, colour: str = theme.GREY) -> dic
 
     Examples
     --------
-    >>> error_bars(pd.DataFrame({"f1": [0.5], "low": [0.25], "high": [0.625]}), "f1")["arrayminus"].tolist()
+    >>> rows = pd.DataFrame({"f1": [0.5], "low": [0.25], "high": [0.625]})
+    >>> error_bars(rows, "f1")["arrayminus"].tolist()
     [0.25]
     """
     if not {"low", "high"} <= set(rows):

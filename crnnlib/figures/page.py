@@ -106,7 +106,8 @@ def embed(
 
     Examples
     --------
-    >>> embed(theme.blank(), "Nothing yet.", "An empty plot.", "demo").figure.layout.annotations[0].text
+    >>> drawing = embed(theme.blank(), "Nothing yet.", "An empty plot.", "demo")
+    >>> drawing.figure.layout.annotations[0].text
     'synthetic corpus'
     """
     for name, words in (("caption", caption), ("alt", alt)):
@@ -172,8 +173,7 @@ def save(
 
     Examples
     --------
-    >>> import tempfile
-    >>> save(theme.blank(), Path(tempfile.mkdtemp()) / "map.html", "Nothing yet.", "An empty plot.").name
+    >>> save(theme.blank(), "map.html", "Nothing yet.", "An empty plot.").name
     'map.html'
     """
     from plotly.offline import get_plotlyjs

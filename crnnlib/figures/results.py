@@ -46,7 +46,8 @@ def f1_by_clip_length(
 
     Examples
     --------
-    >>> table = pd.DataFrame({"split": "song", "level": ["clip", "song"], "clip_s": 3, "f1_weighted": [0.5, 0.7]})
+    >>> table = pd.DataFrame({"level": ["clip", "song"], "f1_weighted": [0.5, 0.7]})
+    >>> table = table.assign(split="song", clip_s=3)
     >>> [trace.name for trace in f1_by_clip_length(table).data]
     ['clip level', 'trials, clip level', 'song level', 'trials, song level']
     """
@@ -173,7 +174,9 @@ def calibration(bins: Mapping[str, pd.DataFrame] | pd.DataFrame) -> go.Figure:
 
     Examples
     --------
-    >>> figure = calibration(pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.5, 0.9], "n": [10, 90]}))
+    >>> figure = calibration(
+    ...     pd.DataFrame({"confidence": [0.6, 0.9], "accuracy": [0.5, 0.9], "n": [10, 90]})
+    ... )
     >>> [trace.name for trace in figure.data]
     ['perfect', 'decisions']
     """
@@ -219,7 +222,9 @@ def refusals(table: pd.DataFrame, chosen: float | None = None) -> go.Figure:
 
     Examples
     --------
-    >>> table = pd.DataFrame({"threshold": [0, 1], "kept": [1, 0], "right": [0.5, None], "refused": [0, 1]})
+    >>> table = pd.DataFrame(
+    ...     {"threshold": [0, 1], "kept": [1, 0], "right": [0.5, None], "refused": [0, 1]}
+    ... )
     >>> [trace.name for trace in refusals(table).data]
     ['known songs answered', 'of these, right', 'unknown songs refused']
     """

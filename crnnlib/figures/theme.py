@@ -121,8 +121,10 @@ def text(value, longest: int = 60) -> str:
 
     Examples
     --------
-    >>> text("<b>Loud</b> & Clear"), text("Night_Ferry"), text("Concerto in D minor", longest=9)
-    ('&lt;b&gt;Loud&lt;/b&gt; &amp; Clear', 'Night Ferry', 'Concerto…')
+    >>> text("<b>Loud</b> & Clear"), text("Night_Ferry")
+    ('&lt;b&gt;Loud&lt;/b&gt; &amp; Clear', 'Night Ferry')
+    >>> text("Concerto in D minor", longest=9)
+    'Concerto…'
     """
     name = str(value).replace("_", " ")
     return html.escape(name if len(name) <= longest else name[: longest - 1].rstrip() + "…", quote=False)

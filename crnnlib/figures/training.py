@@ -45,7 +45,12 @@ def learning_curves(trials: Iterable, metric: str = "val_accuracy") -> go.Figure
 
     Examples
     --------
-    >>> record = {"clip_s": 3, "seed": 0, "split": {"name": "song"}, "history": [{"epoch": 1, "val_accuracy": 0.5}]}
+    >>> record = {
+    ...     "clip_s": 3,
+    ...     "seed": 0,
+    ...     "split": {"name": "song"},
+    ...     "history": [{"epoch": 1, "val_accuracy": 0.5}],
+    ... }
     >>> learning_curves([record]).data[0].name
     '3 s, song split, seed 0'
     """
@@ -95,7 +100,9 @@ def time_per_clip_length(trials: Iterable) -> go.Figure:
     Examples
     --------
     >>> history = [{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "seconds": 4.0}]
-    >>> figure = time_per_clip_length([{"clip_s": 3, "seconds": 9.0, "history": history, "device": "cpu"}])
+    >>> figure = time_per_clip_length(
+    ...     [{"clip_s": 3, "seconds": 9.0, "history": history, "device": "cpu"}]
+    ... )
     >>> [trace.y.tolist() for trace in figure.data]
     [[3.0], [9.0]]
     """
@@ -146,7 +153,9 @@ def growth(epochs: pd.DataFrame) -> go.Figure:
 
     Examples
     --------
-    >>> figure = growth(pd.DataFrame({"hours": [1.0, 2.0], "clip_s": 3.0, "seconds": [8.0, 16.0]}))
+    >>> figure = growth(
+    ...     pd.DataFrame({"hours": [1.0, 2.0], "clip_s": 3.0, "seconds": [8.0, 16.0]})
+    ... )
     >>> figure.data[0].name, figure.data[0].y.tolist()
     ('3 s', [8.0, 16.0])
     """
