@@ -142,8 +142,8 @@ class RandomShift(Augmentation):
     Parameters
     ----------
     bands : int, default=3
-        Largest shift, in mel bands; each whole number from ``-bands`` to `bands` is as likely. Above 1 kHz, three of
-        128 bands up to 8 kHz are 1.25 semitones; below it bands are spaced evenly in hertz, and it is more.
+        Largest shift, in mel bands; all whole numbers from ``-bands`` to ``bands`` are equally likely. Above 1 kHz,
+        three of 128 bands up to 8 kHz are 1.25 semitones; below it bands are spaced evenly in hertz, and it is more.
     p, seed, **kwargs
         Of `Augmentation`.
 

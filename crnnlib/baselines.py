@@ -20,6 +20,7 @@ from crnnlib.voting import Scores, pool
 
 __all__ = ["NAMES", "beside", "ready", "run", "song_statistics"]
 
+#: The baselines, in the order of the tables.
 NAMES = ("gaussian", "gaussian+chroma", "svm", "logistic", "musicnn")
 _N_MFCC, _N_CHROMA = 20, 12
 
@@ -30,7 +31,7 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
     Parameters
     ----------
     name : {"gaussian", "gaussian+chroma", "svm", "logistic", "musicnn"}
-        Which.
+        Which baseline.
     tracks : pandas.DataFrame
         Track table; audio is read for chroma and musicnn only.
     store : features.Store
@@ -55,10 +56,10 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
 
     Notes
     -----
-    The SVM has an RBF kernel on standardised MFCC means and covariances, which is the paper's Mahalanobis distance with
-    a diagonal; its other kernel, the divergence of two Gaussians, is left out. Logistic regression takes mean,
-    deviation and deviation of the deltas, 60 numbers: 190 covariances more are too many for a few songs per class.
-    Chroma is per frame, not per beat.
+    The SVM has an RBF kernel on standardised MFCC means and covariances, which is Mandel and Ellis' Mahalanobis
+    distance with a diagonal; their other kernel, the divergence of two Gaussians, is left out. Logistic regression
+    takes mean, deviation and deviation of the deltas, 60 numbers: 190 covariances more are too many for a few songs
+    per class. Chroma is per frame, not per beat.
 
     References
     ----------
@@ -138,7 +139,7 @@ def ready(tracks: pd.DataFrame, store) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Of `NAMES`, in their order.
+        Names of the baselines, in the order in which `run` lists them.
 
     Examples
     --------

@@ -31,7 +31,8 @@ def slice_starts(n_song_frames: int, n_frames: int, legacy: bool = False) -> np.
     Returns
     -------
     numpy.ndarray of int64, shape (n_clips,)
-        Every whole clip. A song shorter than one clip yields one start, 0: it is padded when read.
+        Every whole clip. A song shorter than one clip yields one start, 0, and is padded when read; with `legacy`,
+        none.
 
     Raises
     ------
@@ -66,8 +67,10 @@ class ClipSet:
         Length of a clip.
     labels : numpy.ndarray of int, shape (n_songs,)
         Class of each song.
-    song, start : numpy.ndarray of int, shape (n_clips,)
-        Index into `track_ids`, and first frame, of each clip.
+    song : numpy.ndarray of int, shape (n_clips,)
+        Index into `track_ids` of each clip.
+    start : numpy.ndarray of int, shape (n_clips,)
+        First frame of each clip.
     lengths : numpy.ndarray of int, shape (n_songs,)
         Length of each song in frames.
 

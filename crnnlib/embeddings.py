@@ -2,7 +2,7 @@
 
 Conventions: vectors are `(n, dimensions)`, a row a clip or a song, Euclidean distance; labels have one value a row.
 Purity and readability leave out neighbours from the same song, for clips of one song lie together whatever else holds.
-Introduced in notebook 07.
+Introduced in chapter 7.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def quality(
 ) -> dict[str, float]:
     """How far vectors gather by artist, and how far by album.
 
-    Give the same to mean log-mel vectors of the same clips, and the difference is what the network has done.
+    Compare with the same figures for mean log-mel vectors of the same clips: the difference is the network's work.
 
     Parameters
     ----------

@@ -150,7 +150,9 @@ def calibration(s: Scores, n_bins: int = 10) -> pd.DataFrame:
 
 
 def ece(s: Scores, n_bins: int = 10) -> float:
-    """Expected calibration error: the mean distance between confidence and accuracy over the bins of `calibration`.
+    """Expected calibration error: distance of confidence and accuracy, averaged over all decisions.
+
+    Each counts the distance in its bin of `calibration`.
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
     settings : LogMel or musicnn.Maps
         The transform.
     n_jobs : int, optional
-        Processes; by default one a core, or what ``joblib.parallel_config`` says: its backends take the work to the
+        Processes; by default one per core, or what ``joblib.parallel_config`` says: its backends take the work to the
         workers of an engine that is there already.
     strict : bool
         Raise at the first track that cannot be used, instead of one warning and ``failures.csv``.
@@ -130,7 +130,7 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
     Returns
     -------
     Store
-        Of the tracks that could be used.
+        Log-mel of the tracks that could be used.
 
     Raises
     ------

@@ -70,7 +70,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def sweep(folder: str | Path) -> int:
-    """Remove temporary files below a folder whose writer is gone.
+    """Remove temporary files, below a folder, that were left by processes that have ended.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Log-mel back to sound, to hear what a picture keeps. For listening only: nothing is learnt from it.
 
 Conventions as in `crnnlib.logmel`: pictures are time-major ``(frames, n_mels)`` in dB, sound is mono float32 at `sr`.
-Introduced in notebook 02.
+Introduced in chapter 2.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def log_mel_to_audio(mel: np.ndarray, settings: LogMel = LogMel(), rounds: int =
     Returns
     -------
     numpy.ndarray, shape ((frames - 1) * hop_length,), float32
-        At ``settings.sr``.
+        The sound, at ``settings.sr``.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Layers that Keras does not have: the paper's convolution block, its sigmoid, and what the variants add.
 
-Axes are time-major: (batch, time, frequency, channel). All are registered with Keras, so a saved `.keras` model that
+Axes are time-major: (batch, time, frequency, channel). All are registered with Keras, so a saved ``.keras`` model that
 uses them loads in safe mode once `crnnlib` is imported. Introduced in chapter 4, *Build the CRNN*.
 """
 
@@ -25,7 +25,7 @@ def hard_sigmoid(x):
     Returns
     -------
     tensor
-        Of the same shape. Keras 3 has another slope (1/6) under the same name.
+        Of the same shape; Keras 3's function of that name has a slope of 1/6 instead.
 
     Examples
     --------
@@ -206,7 +206,7 @@ class NonLocal(keras.layers.Layer):
 
 @_register
 class StatisticsPooling(keras.layers.Layer):
-    """Mean and standard deviation over time, one after the other: (batch, time, features) to (batch, 2 features).
+    """Mean and standard deviation over time, one after the other: (batch, time, features) to (batch, 2 * features).
 
     Parameters
     ----------

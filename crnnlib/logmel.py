@@ -126,7 +126,7 @@ class LogMel(Settings):
             object.__setattr__(self, field.name, int(value) if field.type is int else float(value))
 
     def n_frames(self, clip_s: float) -> int:
-        """Length of a clip in frames, ``ceil(clip_s * sr / hop_length)``; for 20 and "30" s the paper's 628 and 911."""
+        """Length of a clip in frames, ``ceil(clip_s * sr / hop_length)``; at 20 and 30 s the paper's 628 and 911."""
         usual = super().n_frames(clip_s)
         return _PAPER_FRAMES.get(clip_s, usual) if (self.sr, self.hop_length) == (16000, 512) else usual
 
@@ -159,7 +159,7 @@ def log_mel(y: np.ndarray, settings: LogMel = LogMel(), bank: scipy.sparse.csr_a
 
     Notes
     -----
-    Within 0.01 dB of ``librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=16000, pad_mode="reflect"))``.
+    Within 0.01 dB of librosa's ``power_to_db(feature.melspectrogram(y=y, sr=16000, pad_mode="reflect")).T``.
 
     References
     ----------

@@ -51,10 +51,12 @@ def crnn(
 
     Parameters
     ----------
-    n_frames, n_mels : int
-        Size of a clip; `LogMel.n_frames` turns seconds into frames.
+    n_frames : int
+        Length of a clip in frames; `LogMel.n_frames` turns seconds into them.
     n_classes : int
         Number of artists, at least two.
+    n_mels : int, default=128
+        Number of mel bands.
     variant : str, default="paper"
         A key of `VARIANTS`.
     width : float, default=1.0
@@ -72,17 +74,18 @@ def crnn(
     dtype : str, default="float32"
         "bfloat16" computes the convolution blocks in bfloat16 with float32 weights.
     fast : bool, optional
-        Of `ConvBlock`.
+        As for `ConvBlock`.
 
     Returns
     -------
     keras.Model
-        394,324 parameters for the paper's network with 20 classes.
+        From log-mel clips (batch, n_frames, n_mels) to a softmax (batch, n_classes). The paper's network has 394,324
+        parameters with 20 classes.
 
     Raises
     ------
     ParameterError
-        For an unknown variant or head, or a clip that the pools use up.
+        For an unknown variant or head, or a clip too short for the pools.
 
     Examples
     --------
@@ -133,7 +136,7 @@ def bottleneck(model: keras.Model) -> keras.Model:
     Returns
     -------
     keras.Model
-        Outputs: bottleneck (batch, 32), softmax (batch, n_classes).
+        Outputs: bottleneck (batch, 32; 64 with ``head="statistics"``), softmax (batch, n_classes).
 
     Examples
     --------

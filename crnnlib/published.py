@@ -81,8 +81,8 @@ def cells() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by `level`, `split`, `clip_s`: `mean` and `best` weighted F1 and the number of `trials`; `printed_mean`
-        and `printed_best`, NaN where the trials are not in the paper.
+        Indexed by level, split, clip_s; columns mean and best (weighted F1), trials (how many), printed_mean and
+        printed_best (as the paper's tables say; NaN where they say nothing).
 
     Examples
     --------
@@ -108,7 +108,7 @@ def table(level: str = "song", printed: bool = False) -> pd.DataFrame:
     Parameters
     ----------
     level : {"song", "clip"}
-        Whose scores.
+        Scores of songs or of single clips.
     printed : bool
         As the paper prints it; otherwise recomputed from the trials.
 
@@ -140,7 +140,7 @@ def table(level: str = "song", printed: bool = False) -> pd.DataFrame:
 
 
 def errata() -> pd.DataFrame:
-    """What the paper's tables and README say otherwise than its own trials and files.
+    """Where the paper's tables and README contradict its own trials and files.
 
     Returns
     -------

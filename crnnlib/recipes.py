@@ -106,7 +106,9 @@ class Recipe:
         return voting.majority_vote(clips) if self.vote == "majority" else voting.soft_vote(clips)
 
 
+#: The paper's recipe (section IV), with the batch norms measured anew after each epoch.
 PAPER = Recipe()
+#: What did best on albums that training had not heard; chosen on validation songs only.
 BEYOND = Recipe(
     name="beyond",
     schedule="cosine",
@@ -120,6 +122,7 @@ BEYOND = Recipe(
     augment_p=0.5,
     vote="soft",
 )
+#: A small network on the maps of a pretrained tagger.
 BEYOND_PRETRAINED = Recipe(
     name="beyond-pretrained",
     schedule="cosine",
@@ -132,6 +135,7 @@ BEYOND_PRETRAINED = Recipe(
     weight_decay=1e-2,
     vote="soft",
 )
+#: These three by their names, as ``crnnlib study --recipe`` takes them.
 RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}
 
 #: What `BEYOND` adds to `PAPER`, and the fields that say so. The vote is left out, since it needs no training.

@@ -2,7 +2,7 @@
 
 A record is two files, each written whole: ``NAME.npz`` with the test clips' probabilities and bottleneck (float16),
 and, last, ``NAME.json`` with everything else. New records go to ``$CRNNLIB_HOME/results/<corpus>``; `publish` copies
-them to ``book/results/<corpus>``, which is only read. Introduced in chapter 6, *Read the results*.
+them to ``book/results/<corpus>``, where a study never writes. Introduced in chapter 6, *Read the results*.
 """
 
 import dataclasses
@@ -72,7 +72,7 @@ def save(trial: Trial, folder: str | Path, name: str) -> Path:
     Returns
     -------
     pathlib.Path
-        Of the JSON.
+        Path of the JSON file.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def load(folder: str | Path) -> list[Trial]:
     Parameters
     ----------
     folder : str or pathlib.Path
-        Of a study.
+        Where a study put its records.
 
     Returns
     -------

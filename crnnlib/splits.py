@@ -6,7 +6,7 @@ together with its artist. Everything is deterministic by `seed` and blind to the
 that holds the class; every class is in every part. Tracks listed together in `same`, such as `Store.duplicates` gives,
 stay together.
 
-Validation of an album split is albums that training never heard where a class has three or more; with two, songs of the
+An album split validates on albums that training never heard where a class has three or more; with two, on songs of the
 training album.
 """
 
@@ -36,9 +36,9 @@ def song_split(
     tracks : pandas.DataFrame
         Track table; at least three songs a class.
     seed : int
-        Of the shuffle.
+        Seed of the shuffle.
     test, validation : float
-        Share of a class' songs for the test, and of what is left for validation; at least one song each.
+        Share of a class's songs for the test, and of what is left for validation; at least one song each.
     label : str
         Column of the class.
     same : sequence of collections of track ids
@@ -115,8 +115,10 @@ def album_split(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same
 
     Parameters
     ----------
-    tracks, seed, label, same
-        As for `song_split`; at least two albums a class.
+    tracks : pandas.DataFrame
+        Track table; at least two albums and three songs a class.
+    seed, label, same
+        As for `song_split`.
 
     Returns
     -------
@@ -186,7 +188,7 @@ def album_folds(
 def matched_pair(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same=()) -> tuple[Split, Split]:
     """Draw a song and an album split that differ in nothing but what they hold apart.
 
-    In both, each class has as many songs in training, in validation and in the test, so that the difference of their
+    Both give each class equally many songs in training, in validation and in the test, so that the difference of their
     scores is the producer effect and not the amount of music. A group in `same` may shift a count by its size.
 
     Parameters

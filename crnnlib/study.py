@@ -139,7 +139,7 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     tracks : pandas.DataFrame
         Track table.
     store : features.Store
-        Its log-mel; recipes with another front end get the same tracks and seconds by theirs.
+        Its log-mel; a recipe with another front end reads the same seconds of the same tracks through that.
     label : str, default="artist"
         Column to predict.
     folder : str or pathlib.Path, optional

@@ -106,7 +106,7 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     summary : pandas.DataFrame
         From `tables.summary`, of one recipe.
     level : {"song", "clip"}
-        Whose scores.
+        Scores of songs or of single clips.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def differences(
     Parameters
     ----------
     pairs : mapping from label to (Scores, Scores)
-        Two settings tested on the same songs; the second is taken from the first.
+        Two settings tested on the same songs; the second is subtracted from the first.
     metric : str
         A key of `evaluation.scores`.
     n_boot : int

@@ -33,7 +33,9 @@ def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str 
         Gives the content of each track.
     split : splits.Split
         Its track ids.
-    n_frames, recipe, seed, label
+    n_frames : int
+        Length of a clip in frames.
+    recipe, seed, label
         As in `train`.
 
     Returns
@@ -83,7 +85,7 @@ def train(
     clip_s : float
         Length of a clip in seconds.
     recipe : Recipe, default=PAPER
-        How.
+        How to build and train the network.
     seed : int, default=0
         Decides weights, order, crops, dropout and augmentation.
     label : str, default="artist"

@@ -113,7 +113,7 @@ class Scores:
     def in_top(self, k: int = 3) -> np.ndarray:
         """Whether the truth is among the `k` most probable classes, bool of shape (n,).
 
-        A class at zero never is: shares of votes hold many zeros, and no vote is no guess, however a tie is broken.
+        A class without a vote is never among them, though shares of votes hold many zeros that would tie.
         """
         best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return (best == self.truth[:, None]).any(1) & (self.probabilities[np.arange(self.n), self.truth] > 0)

@@ -3,8 +3,6 @@
 - Pages with a figure or a player get plotly.js and ``figures.js``, once, from ``_static/figures``.
 - The sound that a page plays is copied from the cache into ``_static/audio``.
 - What a notebook's output holds for JupyterLab alone is dropped; a page of 2 MB or more is an error.
-
-Also, the reference names a recipe that is a default, instead of spelling it out.
 """
 
 import re
@@ -25,7 +23,6 @@ LAB_ONLY = re.compile(
 SOUND = re.compile(r'data-files="([^"]*)"')
 # A table that scrolls must be reached by keyboard.
 GLUED_TABLE = re.compile(r'<div class="output text_html">(?=<div>\s*<style)')
-RECIPE = re.compile(r"\bRecipe\(name='([^']*)'[^)]*\)")
 FOLDER = "figures"
 # From file:// a browser may not read the pages that were found, and says so in the console.
 NO_SUMMARY_FROM_DISK = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
@@ -80,17 +77,9 @@ def weigh_pages(app, exception):
         raise ExtensionError(f"{', '.join(heavy)}: expected less than {MOST_BYTES / 1e6:.0f}; draw fewer points")
 
 
-def name_recipes(app, what, name, obj, options, signature, return_annotation):
-    """Autodoc keeps the defaults of functions as they are written, but not those of dataclasses."""
-    if signature:
-        signature = RECIPE.sub(lambda recipe: recipe[1].upper(), signature)
-    return signature, return_annotation
-
-
 def setup(app):
     """Connect the above to Sphinx."""
     app.connect("builder-inited", copy_scripts)
-    app.connect("autodoc-process-signature", name_recipes)
     app.connect("html-page-context", prepare_page, priority=900)
     app.connect("build-finished", weigh_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,7 +2,7 @@
 
 Three corpora have names: ``demo`` is synthesised on the spot, ``opengame20`` is free music that `opengame20.fetch`
 brings, ``artist20`` is sent on request. Anything else is a path: a tree artist/album/song, a pile of tagged files, a
-CSV, FMA's tracks.csv, an MTG-Jamendo TSV. Notebook 01 introduces the corpora.
+CSV, FMA's tracks.csv, an MTG-Jamendo TSV. Introduced in chapter 1.
 """
 
 import csv

@@ -3,8 +3,8 @@
 An artist is a way of writing (modes, progressions, rhythms, tempo, register: ``crnnlib.corpora.score``) and a choice of
 instruments (``crnnlib.corpora.synth``); an album is a studio that marks each song (``crnnlib.corpora.studio``).
 Artists and studios are listed in ``demo.toml``. A studio serves several artists, and none of them twice, so that a
-classifier that listens to the studio is fooled by the next album: the producer effect, with a knob. Notebook 01
-introduces the corpus.
+classifier that listens to the studio is fooled by the next album: the producer effect, with a knob. Introduced in
+chapter 1.
 """
 
 import functools
@@ -57,7 +57,7 @@ def make(
     seed : int
         Draws every song and studio. Equal seeds give equal files, whatever the number of processes.
     producer_effect : float
-        How far albums of one artist differ in production, from 0 (not at all) over 1 to 2.
+        How far albums of one artist differ in production, from 0, not at all, to 2, twice as far as usual.
     n_artists, n_albums, n_songs : int
         Size: 2 to 8 artists, 1 to 6 albums each, 1 to 99 songs on each album.
     seconds : float

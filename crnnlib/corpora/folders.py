@@ -186,8 +186,8 @@ def artist20_lists(folder: str | Path | None = None) -> dict[str, tuple[str, ...
     Returns
     -------
     dict of tuple of str
-        Track ids under the names that stand in the files': ``all``, ``trn``, ``val``, ``tst`` (three albums an artist,
-        one, two) for ``lists/a20-<name>-tracks.list``.
+        Track ids of each ``lists/a20-<name>-tracks.list``: ``all``, ``trn`` (three albums an artist), ``val`` (one)
+        and ``tst`` (two).
 
     Raises
     ------

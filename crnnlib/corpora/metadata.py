@@ -29,7 +29,7 @@ _PARSER_ERRORS += (struct.error, RecursionError)
 
 
 def from_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table of music that you wrote yourself.
+    """Read a track table that you wrote yourself.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def load(small: bool = False) -> pd.DataFrame:
 def fetch(small: bool = False, allow_changed: bool = False, progress: bool = True) -> pd.DataFrame:
     """Bring the music into the cache: download what is missing, unpack the tracks, verify each.
 
-    Safe to interrupt and to run twice at once: what is there and verified stays, half a download goes on.
+    Safe to interrupt and to run twice at once: what is there and verified stays, a partial download is resumed.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def fetch(small: bool = False, allow_changed: bool = False, progress: bool = Tru
     Raises
     ------
     DataError
-        Without apt; if a download fails or a package is damaged; and, after all else is in place, if tracks are
+        If there is no apt; if a download fails or a package is damaged; and, after all else is in place, if tracks are
         changed or absent.
 
     Examples

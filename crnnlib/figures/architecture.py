@@ -1,7 +1,6 @@
 """Figures of a network, from its anatomy: its layers drawn to scale, and how much of a clip they see.
 
-Conventions: the table comes from `models.anatomy`; time runs to the right, frequency upwards. Introduced in notebook
-04.
+Conventions: the table comes from `models.anatomy`; time runs to the right, frequency upwards. Introduced in chapter 4.
 """
 
 import math
@@ -88,7 +87,7 @@ def receptive_fields(layers: pd.DataFrame, mel: np.ndarray, hop_s: float = 0.032
     Returns
     -------
     plotly.graph_objects.Figure
-        What reaches beyond the clip is cut off at its edge.
+        The clip under a frame of what each layer sees, cut off at the clip's edge.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 Conventions: sound is 16 kHz mono; mp3 at about 32 kbit/s; times in seconds from the start of the song; a spectrogram is
 a PNG of `PIXELS_PER_S` columns a second, 64 bands high, the lowest at the bottom. Files lie below `listen_folder`,
-named after what is in them, and are copied into the site by the book's extension. Introduced in notebooks 01 and 07.
+named after what is in them, and are copied into the site by the book's extension. Introduced in chapters 1 and 7.
 """
 
 import base64
@@ -23,10 +23,11 @@ import pandas as pd
 from crnnlib import files
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["PIXELS_PER_S", "Player", "listen_folder", "player", "sounds"]
+__all__ = ["PIXELS_PER_S", "SR", "Player", "listen_folder", "player", "sounds"]
 
 #: Columns of a spectrogram picture per second of sound.
 PIXELS_PER_S = 15.625
+#: Sampling rate of what the book plays, in Hz.
 SR = 16000
 EXCERPT_S = 6.0
 MOST_EXCERPTS = 20

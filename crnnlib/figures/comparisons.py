@@ -1,6 +1,7 @@
-"""Figures that hold settings against each other: paired differences, ablations, the producer effect. For notebook 08.
+"""Figures that hold settings against each other: paired differences, ablations, the producer effect.
 
-Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed.
+Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed. Introduced in chapter
+8.
 """
 
 import numpy as np
@@ -111,7 +112,7 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
 
 
 def dial(rows: pd.DataFrame) -> go.Figure:
-    """What the two splits read as the synthesised producer effect is turned up; the gap is the leak.
+    """Score of the two splits against the strength of the synthesised producer effect; their gap is the leak.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Figures of a corpus: who is in it, how much, how it looks in log-mel. Introduced in notebooks 01 and 03.
+"""Figures of a corpus: who is in it, how much, how it looks in log-mel. Introduced in chapters 1 and 3.
 
 Conventions: a track table comes in, sorted artists go down the page, lengths are in seconds or minutes, levels in dB.
 """
@@ -184,7 +184,7 @@ def album_spectra(spectra: pd.DataFrame) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        A menu chooses the artist.
+        A line per album, with a menu that chooses the artist.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Figures to explore by ear: maps of clips or songs, and the vote across a song. Introduced in notebooks 07 and 09.
+"""Figures to explore by ear: maps of clips or songs, and the vote across a song. Introduced in chapters 7 and 9.
 
 Conventions: a point's `start` is in seconds; a click plays `clip_s` seconds from there (`show` with a `player`). The
 axes of a map carry no unit. Points are drawn by WebGL: 2,000 a view keep a page below 2 MB, 10,000 still draw.
@@ -187,7 +187,7 @@ def timeline(
     Returns
     -------
     plotly.graph_objects.Figure
-        A click plays from there.
+        A row of clips per artist, over the song's time; a click plays from there.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 A notebook's output carries two forms: plotly's JSON, which JupyterLab draws, and HTML, which the book shows. The HTML
 holds data only; ``figures.js`` draws it when it comes into view, in the colours of the page, and makes native lists of
 its menus. What stands between ``<!--lab-->`` and ``<!--/lab-->`` is for JupyterLab; the book's extension drops it.
-Introduced in notebook 01.
+Introduced in chapter 1.
 """
 
 import hashlib
@@ -43,8 +43,10 @@ class Embedded:
     ----------
     figure : plotly.graph_objects.Figure
         With the corpus' label in place.
-    caption, alt : str
-        Below the figure; in its stead.
+    caption : str
+        Text below the figure.
+    alt : str
+        Text for those who cannot see it.
     player : Player, optional
         What a click plays.
 

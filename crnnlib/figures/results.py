@@ -1,4 +1,4 @@
-"""Figures of results: scores against clip length, confusions, votes, calibration. Introduced in notebook 06.
+"""Figures of results: scores against clip length, confusions, votes, calibration. Introduced in chapter 6.
 
 Conventions: tables come in with scores and intervals computed (by `evaluation`, `voting`, `study`); scores are shares
 in [0, 1]; an interval is columns `low` and `high`. Nothing here computes a score.
