@@ -63,9 +63,9 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
 
     References
     ----------
-    Ellis, "Classifying music audio with timbral and chroma features", ISMIR 2007.
-    Mandel & Ellis, "Song-level features and support vector machines for music classification", ISMIR 2005.
-    Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging", ISMIR 2019.
+    - Ellis, "Classifying music audio with timbral and chroma features", ISMIR 2007.
+    - Mandel & Ellis, "Song-level features and support vector machines for music classification", ISMIR 2005.
+    - Pons & Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging", ISMIR 2019.
 
     Examples
     --------

@@ -43,8 +43,8 @@ def project(vectors: np.ndarray, method: str = "umap", seed: int = 0) -> np.ndar
 
     References
     ----------
-    McInnes, Healy & Melville, "UMAP: Uniform manifold approximation and projection for dimension reduction", 2018.
-    van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008.
+    - McInnes, Healy & Melville, "UMAP: Uniform manifold approximation and projection for dimension reduction", 2018.
+    - van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008.
 
     Examples
     --------

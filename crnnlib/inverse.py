@@ -50,8 +50,8 @@ def log_mel_to_audio(mel: np.ndarray, settings: LogMel = LogMel(), rounds: int =
 
     References
     ----------
-    Griffin & Lim (1984), Signal estimation from modified short-time Fourier transform, IEEE Trans. ASSP.
-    Lee & Seung (2001), Algorithms for non-negative matrix factorization, NIPS.
+    - Griffin & Lim, "Signal estimation from modified short-time Fourier transform", IEEE Trans. ASSP 1984.
+    - Lee & Seung, "Algorithms for non-negative matrix factorization", NIPS 2001.
 
     Examples
     --------

@@ -163,7 +163,7 @@ def log_mel(y: np.ndarray, settings: LogMel = LogMel(), bank: scipy.sparse.csr_a
 
     References
     ----------
-    McFee et al. (2015), librosa: Audio and music signal analysis in Python, SciPy.
+    McFee et al., "librosa: Audio and music signal analysis in Python", SciPy 2015.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def from_fma(path: str | Path, audio: str | Path | None = None) -> pd.DataFrame:
 
     References
     ----------
-    Defferrard et al. (2017), FMA: a dataset for music analysis, ISMIR.
+    Defferrard et al., "FMA: a dataset for music analysis", ISMIR 2017.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def from_jamendo(path: str | Path, audio: str | Path | None = None) -> pd.DataFr
 
     References
     ----------
-    Bogdanov et al. (2019), The MTG-Jamendo dataset for automatic music tagging, ICML workshop.
+    Bogdanov et al., "The MTG-Jamendo dataset for automatic music tagging", ICML workshop 2019.
 
     Examples
     --------

@@ -143,7 +143,7 @@ def artist20(folder: str | Path | None = None) -> pd.DataFrame:
 
     References
     ----------
-    Ellis (2007), Classifying music audio with timbral and chroma features, ISMIR.
+    Ellis, "Classifying music audio with timbral and chroma features", ISMIR 2007.
 
     Examples
     --------
