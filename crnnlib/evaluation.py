@@ -130,6 +130,11 @@ def calibration(s: Scores, n_bins: int = 10) -> pd.DataFrame:
     pandas.DataFrame
         A row per bin: `low`, `high`, mean `confidence`, `accuracy`, `n`.
 
+    Raises
+    ------
+    ParameterError
+        If `n_bins` is not positive.
+
     Examples
     --------
     >>> songs = Scores(
@@ -165,6 +170,11 @@ def ece(s: Scores, n_bins: int = 10) -> float:
     -------
     float
         In [0, 1]; 0 is perfect.
+
+    Raises
+    ------
+    ParameterError
+        If `n_bins` is not positive.
 
     References
     ----------

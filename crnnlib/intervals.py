@@ -90,6 +90,8 @@ def compare(
 
     Raises
     ------
+    ParameterError
+        If the metric is unknown, `n_boot` is not positive, or `groups` do not name every song.
     DataError
         If the songs differ.
 
@@ -139,6 +141,11 @@ def producer_effect(
     -------
     dict
         `song`, `album`, their `difference`, `low`, `high`, `p_bootstrap`, and `shared`, the number of paired songs.
+
+    Raises
+    ------
+    ParameterError
+        As in `compare`.
 
     Examples
     --------

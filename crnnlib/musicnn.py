@@ -210,6 +210,11 @@ def embed(model, y: np.ndarray) -> np.ndarray:
     numpy.ndarray, shape (3412,), float32
         Mean over the patches, then deviation, of `max_pool`, `mean_pool` and `penultimate`.
 
+    Raises
+    ------
+    ParameterError
+        If the signal has more than one channel.
+
     Examples
     --------
     >>> embed(network(), np.random.default_rng(0).normal(size=16000 * 7)).shape

@@ -47,6 +47,11 @@ class Recipe:
     legacy_clips : bool
         Drop each song's last whole clip, as the authors' slicer does.
 
+    Raises
+    ------
+    ParameterError
+        If a setting is unknown or out of range.
+
     Examples
     --------
     >>> dataclasses.replace(PAPER, name="wide", width=1.5).width

@@ -50,6 +50,8 @@ def song_split(
 
     Raises
     ------
+    ParameterError
+        If a share is not between 0 and 1.
     DataError
         If there is a single class, or one with fewer than three songs.
 
@@ -88,6 +90,8 @@ def song_folds(tracks: pd.DataFrame, k: int = 5, seed: int = 0, label: str = "ar
 
     Raises
     ------
+    ParameterError
+        If `k` is not a whole number of at least 2.
     DataError
         If there is a single class, or one with too few songs.
 
@@ -165,6 +169,8 @@ def album_folds(
 
     Raises
     ------
+    ParameterError
+        If `k` is not a whole number of at least 2.
     DataError
         If there is a single class, or one with fewer than `k` albums, or one that has a single song to train on.
 

@@ -46,6 +46,11 @@ class Grid:
         Draw one split a trial such that song and album splits have the same artists and numbers of songs
         (`splits.matched_pair`): what is between their scores is the producer effect.
 
+    Raises
+    ------
+    ParameterError
+        If a split is unknown, a length or number is not positive, or folds are asked for together with `matched`.
+
     Examples
     --------
     >>> grid = Grid(clip_lengths=(1.0, 3.0), kinds=("song",), trials=2)

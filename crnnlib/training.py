@@ -105,6 +105,8 @@ def train(
 
     Raises
     ------
+    ParameterError
+        If `label` is not a column of the track table.
     DataError
         If a song of the split is missing, or a class of the test songs has no training song.
 

@@ -41,6 +41,8 @@ class Scores:
 
     Raises
     ------
+    ParameterError
+        If `level` is neither.
     DataError
         If there are no rows, shapes disagree, a probability is not finite, a class is out of range, or one song has
         two truths.
