@@ -96,7 +96,8 @@ def quality(
     -------
     dict
         `silhouette_artist`, `silhouette_album`: in [-1, 1], high where groups are tight and apart.
-        `purity_artist`, `purity_album`: share of the `k` nearest neighbours, of other songs, with the same label.
+        `purity_artist`, `purity_album`: share of the `k` nearest neighbours, of other songs, with the same label. Where
+        other songs have fewer than `k` rows of that label, as many neighbours count, so that 1 can be reached.
         `purity_artist_chance`, `purity_album_chance`: the same for neighbours drawn at random from the other songs.
         `album_within_artist`: how often the neighbours of other songs *by the same artist* name the right album, as
         mean over albums; each of those has two songs or more, and its artist two such albums. What is above
@@ -127,9 +128,10 @@ def quality(
     for mine, others in _songs(song, np.arange(len(song))):
         closest = others[_nearest(vectors[mine], vectors[others], k)]
         for name, label in labels.items():
-            here = label[mine[0]]
-            near[name].append((label[closest] == here).mean(1))
-            chance[name].append(np.full(len(mine), (label[others] == here).mean()))
+            same, here = label[closest] == label[mine[0]], label[others] == label[mine[0]]
+            if here.any():
+                near[name].append(same[:, : here.sum()].mean(1))
+                chance[name].append(np.full(len(mine), here.mean()))
     result = {f"silhouette_{name}": _silhouette(vectors, label, seed) for name, label in labels.items()}
     for name in near:
         result[f"purity_{name}"] = _mean(near[name])
@@ -180,12 +182,16 @@ def _songs(song: np.ndarray, rows: np.ndarray):
 
 
 def _nearest(vectors: np.ndarray, others: np.ndarray, k: int) -> np.ndarray:
+    """Rows of `others`, the nearest first."""
     from scipy.spatial.distance import cdist
 
     distance = cdist(vectors, others)
-    if k >= distance.shape[1]:
-        return np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
-    return np.argpartition(distance, k - 1, axis=1)[:, :k]
+    if k < distance.shape[1]:
+        closest = np.argpartition(distance, k - 1, axis=1)[:, :k]
+    else:
+        closest = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
+    order = np.argsort(np.take_along_axis(distance, closest, 1), axis=1, kind="stable")
+    return np.take_along_axis(closest, order, 1)
 
 
 def _silhouette(vectors: np.ndarray, label: np.ndarray, seed: int) -> float:

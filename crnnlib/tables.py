@@ -216,8 +216,8 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        Columns corpus, recipe, clips, split, "F1, clip level" and "F1, song level" (weighted, mean of the trials),
-        "95 % interval" (song level), trials, and songs (tested per trial).
+        Columns corpus, recipe, clips, split, design (of `splits.design`), "F1, clip level" and "F1, song level"
+        (weighted, mean of the trials), "95 % interval" (song level), trials, and songs (tested per trial).
 
     Examples
     --------
@@ -226,7 +226,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     """
     paper = published.trials().groupby(["level", "split", "clip_s"])
     paper = paper.agg(mean=("f1_weighted", "mean"), trials=("trial", "size"), n=("support", "max")).reset_index()
-    paper = paper.assign(recipe="paper", low=float("nan"), high=float("nan"))
+    paper = paper.assign(recipe="paper", design="one split", low=float("nan"), high=float("nan"))
     rows = []
     for corpus, summary in {"artist20, as published": paper, **summaries}.items():
         for recipe, split in product(summary["recipe"].unique(), ("song", "album")):
@@ -239,7 +239,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
             )
             known = pd.notna(song["low"])
             rows.append({
-                "corpus": corpus, "recipe": recipe, "clips": f"{nearest:g} s", "split": split,
+                "corpus": corpus, "recipe": recipe, "clips": f"{nearest:g} s", "split": split, "design": song["design"],
                 "F1, clip level": f"{clip['mean']:.3f}", "F1, song level": f"{song['mean']:.3f}",
                 "95 % interval": f"{song['low']:.2f} to {song['high']:.2f}" if known else "not published",
                 "trials": int(song["trials"]), "songs": int(song["n"]),

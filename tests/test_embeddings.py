@@ -87,6 +87,14 @@ def test_clips_of_the_same_song_do_not_count_as_neighbours():
     assert embeddings.quality(vectors, artist, ["x"] * 48, song, k=5)["purity_artist"] < 0.9
 
 
+def test_purity_can_reach_one_where_a_label_has_few_rows():
+    # Two other songs by the artist, one clip each: more neighbours of that label there are not.
+    vectors = np.random.default_rng(0).normal(size=(6, 4)) + 99 * np.repeat([0, 1], 3)[:, None]
+    found = embeddings.quality(vectors, np.repeat(["a", "b"], 3), ["x"] * 6, range(6), k=10)
+    assert found["purity_artist"] == 1.0
+    assert found["purity_artist_chance"] == pytest.approx(2 / 5)
+
+
 def test_album_is_read_within_the_artist_only():
     # The same two studios serve both artists: across artists the album's name would be no album at all.
     rng = np.random.default_rng(0)

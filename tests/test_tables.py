@@ -22,7 +22,7 @@ def trial(recipe="paper", split="song", clip_s=3.0, seed=0, scores=None, test=()
 
 def cell(**more):
     row = {"recipe": "paper", "split": "album", "level": "song", "clip_s": 3.0, "mean": 0.5, "best": 0.6}
-    return row | {"low": 0.4, "high": 0.7, "trials": 2, "n": 24} | more
+    return row | {"design": "3 folds", "low": 0.4, "high": 0.7, "trials": 2, "n": 24} | more
 
 
 def test_summary_pools_folds_and_averages_trials():
@@ -109,7 +109,7 @@ def test_overview_names_all_that_a_score_needs():
     rows = [cell(), cell(level="clip", mean=0.3), cell(clip_s=10.0), cell(level="clip", clip_s=10.0)]
     table = tables.overview({"demo": pd.DataFrame(rows)}, clip_s=4)
     assert table["corpus"].tolist() == ["artist20, as published", "artist20, as published", "demo"]
-    mine = ["demo", "paper", "3 s", "album", "0.300", "0.500", "0.40 to 0.70", 2, 24]
+    mine = ["demo", "paper", "3 s", "album", "3 folds", "0.300", "0.500", "0.40 to 0.70", 2, 24]
     assert table.iloc[2].tolist() == mine
 
 

@@ -16,12 +16,15 @@ __all__ = ["ablation", "dial", "forest"]
 
 
 def forest(rows: pd.DataFrame) -> go.Figure:
-    """Paired differences with their intervals; what touches zero may be nothing.
+    """Paired differences with their intervals; what is grey may be nothing.
+
+    The rest has a corrected p below 0.05 or, where there is none, an interval off zero.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        Index: the comparison in words; `difference`, `low`, `high`, optional `p`. The first row is drawn at the top.
+        Index: the comparison in words; `difference`, `low`, `high`, optional `p` (corrected, of `tables.differences`).
+        The first row is drawn at the top.
 
     Returns
     -------
@@ -39,9 +42,8 @@ def forest(rows: pd.DataFrame) -> go.Figure:
     """
     require(rows, "difference", "low", "high")
     labels, figure = _rows(rows.index)
-    colours = [
-        theme.PALETTE[6] if low > 0 else theme.PALETTE[3] if high < 0 else theme.GREY for low, high in _ends(rows)
-    ]
+    clear = rows["p"] < 0.05 if "p" in rows else (rows["low"] > 0) | (rows["high"] < 0)
+    colours = np.where(clear, np.where(rows["difference"] > 0, theme.PALETTE[6], theme.PALETTE[3]), theme.GREY)
     said = [f"p = {p:.3g}" for p in rows["p"]] if "p" in rows else [""] * len(rows)
     figure.add_scatter(
         x=rows["difference"].to_numpy(float),
@@ -152,7 +154,3 @@ def _rows(index: pd.Index) -> tuple[list[str], go.Figure]:
     labels = [theme.wrapped(label) for label in index]
     lines = max((label.count("<br>") for label in labels), default=0) + 1
     return labels, theme.blank(height=120 + max(34, 17 * lines + 6) * len(labels), showlegend=False)
-
-
-def _ends(rows: pd.DataFrame):
-    return zip(rows["low"], rows["high"], strict=True)
