@@ -1,7 +1,7 @@
 # Everything one does with this repository. `make` alone lists the targets; each makes the environment it needs.
 
 PYTHON ?= python3
-CORPUS ?= demo
+CORPUS ?= $(or $(CRNNLIB_CORPUS),demo)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

@@ -7,7 +7,7 @@ Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CO
 import re
 from pathlib import Path
 
-from crnnlib import identify, records, tables
+from crnnlib import identify, records, selection, tables
 from crnnlib.recipes import ABLATION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,15 +24,20 @@ def scores(corpus, clip_s=None):
     """
     trials = records.load(ROOT / "book" / "results" / corpus)
     trials = [trial for trial in trials if clip_s in (None, f"{trial.record['clip_s']:g}")]
-    summary = tables.summary([trial for trial in trials if trial.record["recipe"]["name"] not in ABLATION])
-    cells = summary.groupby(["split", "design", "clip_s", "recipe"])
-    return HEAD + "".join(_row(levels.set_index("level")) for _, levels in cells)
+    trials = [trial for trial in trials if trial.record["recipe"]["name"] not in ABLATION]
+    cells = tables.summary(trials).groupby(["split", "design", "clip_s", "recipe"])
+    return HEAD + "".join(_row(levels.set_index("level"), trials) for _, levels in cells)
 
 
-def _row(levels):
+def _row(levels, trials):
     song, clip = levels.loc["song"], levels.loc["clip"]
+    design = song["design"]
+    mine = selection.pick(trials, song["recipe"], song["split"], song["clip_s"], design=design)
+    done = len({trial.record["split"]["name"] for trial in mine})
+    if design.endswith("folds") and done < int(design.split()[0]):
+        design = f"{done} of {design}"
     return (
-        f"| {song['recipe']} | {song['split']}, {song['design']} | {song['clip_s']:g} s | {song['trials']} "
+        f"| {song['recipe']} | {song['split']}, {design} | {song['clip_s']:g} s | {song['trials']} "
         f"| {song['n']} | {clip['mean']:.3f} | {song['mean']:.3f} ({song['low']:.2f} to {song['high']:.2f}) |\n"
     )
 
