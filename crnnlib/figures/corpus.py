@@ -104,7 +104,7 @@ def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
             text=[f"{theme.text(row.title)} ({theme.text(row.album)})" for row in songs.itertuples()],
             hovertemplate="%{text}<br>%{x:.0f} s<extra></extra>",
         )
-    return figure.update_xaxes(title="length of a song (s)", rangemode="tozero")
+    return figure.update_xaxes(title="length of a song (s)")
 
 
 def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: int = 4) -> go.Figure:
