@@ -353,6 +353,11 @@ def test_pages_are_light_and_plotly_is_there_once(site):
         assert str(ROOT) not in text, f"{name} tells where it was built"
 
 
-def test_the_reference_names_recipes_that_are_defaults(site):
-    text = re.sub("<[^>]+>", "", (site / "book" / "api.html").read_text("utf-8"))
+def test_the_reference_reads_well(site):
+    page = (site / "book" / "api.html").read_text("utf-8")
+    text = re.sub("<[^>]+>", "", page)
     assert "recipes=(PAPER,)" in text
+    assert "RandomShift(bands=3, p=1.0" in text
+    assert "*args, **kwargs" not in text
+    assert "Alias for field" not in text
+    assert re.search(r'href="#crnnlib.splits.matched_pair"[^>]*><code[^>]*><span class="pre">splits.matched_pair', page)
