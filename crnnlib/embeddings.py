@@ -185,13 +185,7 @@ def _nearest(vectors: np.ndarray, others: np.ndarray, k: int) -> np.ndarray:
     """Rows of `others`, the nearest first."""
     from scipy.spatial.distance import cdist
 
-    distance = cdist(vectors, others)
-    if k < distance.shape[1]:
-        closest = np.argpartition(distance, k - 1, axis=1)[:, :k]
-    else:
-        closest = np.broadcast_to(np.arange(distance.shape[1]), distance.shape)
-    order = np.argsort(np.take_along_axis(distance, closest, 1), axis=1, kind="stable")
-    return np.take_along_axis(closest, order, 1)
+    return np.argsort(cdist(vectors, others), axis=1, kind="stable")[:, :k]
 
 
 def _silhouette(vectors: np.ndarray, label: np.ndarray, seed: int) -> float:
