@@ -60,7 +60,7 @@ def model():
         "song level": f"weighted F1 {song['f1_weighted']:.3f}, accuracy {song['accuracy']:.3f}, among the first three "
         f"{song['top3']:.3f}",
     }
-    return "| | |\n|---|---|\n" + "".join(f"| {name} | {said} |\n" for name, said in rows.items())
+    return "| property | value |\n|---|---|\n" + "".join(f"| {name} | {said} |\n" for name, said in rows.items())
 
 
 def written(text):

@@ -144,7 +144,7 @@ def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: 
     figure = make_subplots(
         rows,
         columns,
-        subplot_titles=[theme.text(name, 18) for name in panels],
+        subplot_titles=[theme.text(name, 22) for name in panels],
         shared_xaxes=True,
         shared_yaxes=True,
         horizontal_spacing=0.02,

@@ -201,6 +201,7 @@ def calibration(bins: Mapping[str, pd.DataFrame] | pd.DataFrame) -> go.Figure:
                 "symbol": theme.SYMBOLS[number % 5],
                 "opacity": 0.8,
             },
+            cliponaxis=False,
             hovertemplate="sure: %{x:.0%}, right: %{y:.0%}<br>%{customdata} decisions<extra>%{fullData.name}</extra>",
         )
     figure.update_xaxes(title="confidence", range=[0, 1.03], tickformat=".0%")
