@@ -48,7 +48,7 @@ test-jax: $(ENVIRONMENT)  ## run the tests of the network on JAX
 	    tests/test_{augment,clips,layers,models,training}.py crnnlib/{augment,clips,layers,models,training}.py $(ARGS)
 
 test-book: $(ENVIRONMENT)  ## run the tests of the built book in a browser, after `make book`
-	@python -m pytest -m book $(ARGS)
+	@python -m pytest -m book -n auto --maxprocesses 2 --dist worksteal $(ARGS)
 
 lab: $(ENVIRONMENT)  ## open the notebooks in JupyterLab: make lab [CORPUS=...]
 	@CRNNLIB_CORPUS="$(CORPUS)" jupyter lab notebooks

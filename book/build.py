@@ -33,9 +33,10 @@ def fingerprint(names, root=ROOT):
 
 
 def music():
-    """Name the cache and the corpora in it that a page may play, save the demo, which each build makes."""
+    """Name the cache, and count the files of each corpus in it that a page may play; a build makes the demo itself."""
     folder = files.home() / "corpora"
-    return f"{folder} {sorted(path.name for path in folder.glob('[a-z]*') if not path.name.startswith('demo'))}"
+    found = sorted(path for path in folder.glob("[a-z]*") if not path.name.startswith("demo"))
+    return f"{folder} {[(path.name, sum(1 for _ in path.rglob('*'))) for path in found]}"
 
 
 def build_folder(corpus, root=ROOT):

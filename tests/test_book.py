@@ -1,6 +1,6 @@
 """The built book in a real browser: it is whole, stays at home, and its figures can be seen, switched and heard.
 
-Two of its notebooks run in JupyterLab as well.
+Its notebooks run in JupyterLab as well.
 
 Run after `make book`. ``$CRNNLIB_BOOK`` names another site than ``_build/html``.
 """
@@ -210,16 +210,45 @@ def test_a_click_on_a_point_is_heard(visit, address, site, name, way):
     assert heard or "07_map" not in name
 
 
-def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
+def test_a_clip_on_the_map_is_chosen_and_heard_by_keyboard(visit, address):
+    page = visit(f"{address}/notebooks/07_map_the_bottleneck.html")
+    figure = next(figure for figure in draw_all(page) if figure.locator("audio").count())
+    songs, clips = figure.get_by_label("Song", exact=True), figure.get_by_label("Clip", exact=True)
+    first = clips.inner_text()
+    songs.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("([list, text]) => list.innerText !== text", arg=[clips.element_handle(), first])
+    clips.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
+    audio = figure.locator("audio").element_handle()
+    page.wait_for_function("a => !a.paused && a.currentTime > 0", arg=audio, timeout=20_000)
+    assert "heard as" in clips.locator("option:checked").inner_text()
+
+
+def map_of(tracks, n, path):
+    """Save a map of `n` clips, with sound."""
     names = sorted(tracks["artist"].unique())
-    truth = [names.index(artist) for artist in tracks["artist"]]
-    songs = voting.Scores(np.eye(3)[truth], truth, tracks.index, names, start=[31] * len(tracks))
-    plane = np.random.default_rng(0).normal(size=(songs.n, 2))
-    drawn = figures.embedding_map(figures.points(songs, tracks, {"pca": plane}, clip_s=1))
+    rows = tracks.iloc[np.arange(n) % len(tracks)]
+    truth = [names.index(artist) for artist in rows["artist"]]
+    clips = voting.Scores(np.eye(3)[truth], truth, rows.index, names, start=[31] * n)
+    plane = np.random.default_rng(0).normal(size=(n, 2))
+    drawn = figures.embedding_map(figures.points(clips, tracks, {"pca": plane}, clip_s=1), max_points=n)
     listen = figures.player(tracks, clip_s=1, progress=False)
-    path = figures.save(drawn, tmp_path / "book" / "map.html", "Songs.", "A map of songs.", tracks, listen)
-    page = visit(path.as_uri())
+    return figures.save(drawn, path, "Clips.", "A map of clips.", tracks, listen)
+
+
+def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
+    page = visit(map_of(tracks, len(tracks), tmp_path / "book" / "map.html").as_uri())
     click_and_hear(page, draw_all(page)[0], reads_pixels=False)
+
+
+def test_a_map_of_ten_thousand_points_draws(visit, home, tracks, tmp_path):
+    page = visit(map_of(tracks, 10_000, tmp_path / "map.html").as_uri())
+    (figure,) = draw_all(page)
+    drawn = figure.locator(".crnn-plot").evaluate("p => p._fullData.map(t => [t.type, t.x.length])")
+    assert {kind for kind, _ in drawn} == {"scattergl"}
+    assert sum(n for _, n in drawn) == 10_000
 
 
 def test_figures_follow_the_mode_of_the_page(visit, address, site):
@@ -263,11 +292,21 @@ def lab(tmp_path_factory):
         server.terminate()
 
 
+FIGURE, PLAYER = ".js-plotly-plot .main-svg", "audio[controls]"
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("05_train_across_clip_lengths", [".widget-hprogress", ".js-plotly-plot .main-svg"]),
-        ("07_map_the_bottleneck", [".js-plotly-plot canvas", "audio[controls]"]),
+        ("01_explore_the_corpus", [FIGURE, PLAYER]),
+        ("02_from_audio_to_log_mel", [FIGURE, PLAYER]),
+        ("03_split_without_leaking", [FIGURE, PLAYER]),
+        ("04_build_the_crnn", [FIGURE]),
+        ("05_train_across_clip_lengths", [".widget-hprogress", FIGURE]),
+        ("06_read_the_results", [FIGURE]),
+        ("07_map_the_bottleneck", [".js-plotly-plot canvas", PLAYER]),
+        ("08_go_beyond_the_paper", [FIGURE]),
+        ("09_identify_your_own_music", [FIGURE, PLAYER]),
     ],
 )
 def test_a_notebook_runs_in_jupyterlab(browser, lab, name, shown):
@@ -351,6 +390,15 @@ def test_pages_are_light_and_plotly_is_there_once(site):
         assert ("plotly.min.js" in text) == ('class="crnn-' in text), name
         assert "data:audio" not in text, f"{name} holds what is for JupyterLab"
         assert str(ROOT) not in text, f"{name} tells where it was built"
+
+
+def test_the_time_of_every_notebook_is_told(site):
+    page = (site / "book" / "reproduce.html").read_text("utf-8")
+    for name in (name for name in PAGES if name.startswith("notebooks/")):
+        row = re.search(rf"{Path(name).name}\.html.*?</tr>", page, re.DOTALL)
+        assert row, name
+    table = page[page.index("Run Time (s)") :]
+    assert len(re.findall(r"<td><p>\d+\.\d+</p></td>", table)) >= 9
 
 
 def test_the_reference_reads_well(site):

@@ -108,6 +108,8 @@ def test_vote_curve_ends_at_the_score_of_all_clips_whatever_the_order():
     for seed in (None, 0, 7):
         curve = evaluation.vote_curve(clips, 1.0, vote=majority_vote, seed=seed)
         assert curve["f1_weighted"].iloc[-1] == pytest.approx(whole)
+        assert tuple(curve[["low", "high"]].iloc[-1]) == evaluation.interval(majority_vote(clips))
+        assert (curve["low"] <= curve["high"]).all()
         assert curve["clips"].iloc[-1] == np.bincount(song).max()
         assert curve["clips"].is_monotonic_increasing
     assert evaluation.vote_curve(clips, 1.0, seed=3).equals(evaluation.vote_curve(clips, 1.0, seed=3))

@@ -61,13 +61,15 @@ def test_a_row_per_trial_and_level():
 
 def test_layout_has_a_row_for_each_statistic_and_every_published_length():
     layout = tables.beside_paper(pd.DataFrame([cell()]), "song")
-    assert len(layout) == 12
+    assert len(layout) == 14
     assert list(layout.columns) == ["1 s", "3 s", "5 s", "6 s", "10 s", "20 s", "30 s"]
 
 
 def test_layout_shows_own_scores_and_says_where_there_are_none():
     layout = tables.beside_paper(pd.DataFrame([cell()]), "song")
-    assert layout.loc["album split"]["3 s"].tolist()[2:] == ["0.500", "0.600", "0.400 to 0.700", "2 × 24"]
+    mean = published.table("song").loc[("album", "mean"), 3]
+    here = ["0.500", "0.600", "0.400 to 0.700", "2 × 24", f"{0.5 - mean:+.3f}"]
+    assert layout.loc["album split"]["3 s"].tolist()[2:] == here
     assert set(layout.loc["song split"].iloc[2:].to_numpy().ravel()) == {"not run"}
 
 
@@ -79,7 +81,8 @@ def test_layout_gives_the_paper_recomputed():
 
 
 def test_layout_takes_clip_lengths_that_the_paper_has_not():
-    assert "2 s" in tables.beside_paper(pd.DataFrame([cell(clip_s=2.0)]), "song")
+    layout = tables.beside_paper(pd.DataFrame([cell(clip_s=2.0)]), "song")
+    assert layout.loc["album split", "2 s"].tolist()[-2:] == ["2 × 24", "none"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_overview_names_all_that_a_score_needs():
     rows = [cell(), cell(level="clip", mean=0.3), cell(clip_s=10.0), cell(level="clip", clip_s=10.0)]
     table = tables.overview({"demo": pd.DataFrame(rows)}, clip_s=4)
     assert table["corpus"].tolist() == ["artist20, as published", "artist20, as published", "demo"]
-    mine = ["demo", "paper", "3 s", "album", "3 folds", "0.300", "0.500", "0.40 to 0.70", 2, 24]
+    mine = ["demo", "paper", "3 s", "album", "3 folds", "0.300 (0.40 to 0.70)", "0.500 (0.40 to 0.70)", 2, 24]
     assert table.iloc[2].tolist() == mine
 
 
@@ -117,4 +120,4 @@ def test_overview_tells_recipes_apart():
     rows = [cell(), cell(level="clip", mean=0.3), cell(recipe="beyond", mean=0.6), cell(recipe="beyond", level="clip")]
     table = tables.overview({"demo": pd.DataFrame(rows)}).set_index("corpus").loc["demo"]
     assert table["recipe"].tolist() == ["paper", "beyond"]
-    assert table["F1, song level"].tolist() == ["0.500", "0.600"]
+    assert table["F1, song level"].tolist() == ["0.500 (0.40 to 0.70)", "0.600 (0.40 to 0.70)"]

@@ -1,6 +1,7 @@
 """Make the reference page read well.
 
-- A short name in single backticks, such as ``Store.duplicates`` or ``splits.design``, is a link from any module.
+- A short name in single backticks, such as ``Store.duplicates`` or ``splits.design``, is a link from any module; a
+  field of a class leads to the class, and a name that the class or module does not have is a warning.
 - A class shows what its ``__init__`` takes, where Keras' metaclass hides it.
 - A recipe that is a default goes by its name, instead of being spelled out.
 - What a class has from elsewhere without a word of ours is left out.
@@ -8,9 +9,13 @@
 """
 
 import inspect
+import pydoc
 import re
 
+from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
+
+LOGGER = logging.getLogger(__name__)
 
 RECIPE = re.compile(r"\bRecipe\(name='([^']*)'[^)]*\)")
 # A bare lower-case word may be a parameter, a column or plain English.
@@ -23,14 +28,23 @@ def link_short_name(app, env, node, content):
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py" or not TELLING.fullmatch(target):
         return None
-    domain = env.get_domain("py")
-    found = {
-        (entry.docname, entry.node_id, name) for name, entry in domain.objects.items() if name.endswith("." + target)
-    }
+    entries = env.get_domain("py").objects
+    found = ending_in(target, entries)
+    owner, _, field = target.rpartition(".")
+    if not found and owner and (owners := ending_in(owner, entries)):
+        if field in getattr(pydoc.locate(owners[0]), "__annotations__", ()):
+            found = owners
+        else:
+            LOGGER.warning("%s has no %s that the reference knows", owners[0], field, location=node)
     if len(found) != 1:
         return None
-    page, anchor, name = found.pop()
-    return make_refnode(app.builder, node["refdoc"], page, anchor, content, name)
+    entry = entries[found[0]]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, found[0])
+
+
+def ending_in(target, entries):
+    """Full names of what the reference has under a short name."""
+    return [name for name in entries if name.endswith("." + target)]
 
 
 def rewrite_signature(app, what, name, obj, options, signature, return_annotation):

@@ -1,9 +1,9 @@
 """opengame20: freely licensed music of 20 artists, brought by apt out of the packages of free games.
 
-`opengame20.csv` lists 204 tracks with artist, album, title, Debian package, member path (inside `archive`, a zip, where
-that is set), length, licence and SHA-256. `fetch` downloads the packages without root, takes out exactly those members
-and deletes the rest; a file in the corpus' folder is whole and verified, or absent. Most artists come from one game, so
-artist, game and encoder are confounded: `book/credits.md` names the source of every track.
+``opengame20.csv`` lists 204 tracks with artist, album, title, Debian package, member path (inside `archive`, a zip,
+where that is set), length, licence and SHA-256. `fetch` downloads the packages without root, takes out exactly those
+members and deletes the rest; a file in the corpus' folder is whole and verified, or absent. Most artists come from one
+game, so artist, game and encoder are confounded: `book/credits.md` names the source of every track.
 """
 
 import hashlib

@@ -63,7 +63,7 @@ class Player:
         return tuple(song[kind] for song in self.songs for kind in ("audio", "image"))
 
     def site(self) -> str:
-        """HTML for the book: `figures.js` makes the player, and loads a song when it is first played."""
+        """HTML for the book: ``figures.js`` makes the player, and loads a song when it is first played."""
         told = json.dumps({"clip_s": self.clip_s, "songs": self.songs}, ensure_ascii=False).replace("<", "\\u003c")
         return (
             f'<div class="crnn-player" data-files="{html.escape(" ".join(self.files))}" hidden>'

@@ -89,6 +89,7 @@
       const where = `${clock(start)} to ${clock(until)}`;
       this.line.textContent = `${parts.join(" · ")} · ${where}`;
       this.canvas.setAttribute("aria-label", `Log-mel spectrogram of ${parts.slice(0, 2).join(", ")}, ${where}`);
+      if (this.chosen) this.chosen();
       this.ready = this.prepare(this.song);
       return this.ready;
     }
@@ -228,6 +229,35 @@
     plot.style.width = `${width}px`;
   };
 
+  // What a click on a point does, without a mouse: the clips of the chosen song, of those that are shown.
+  const clips = (plot, player, songs, seconds) => {
+    const list = make("select", { ariaLabel: "Clip" });
+    player.list.after(list);
+    const fill = () => {
+      const shown = plot._fullData.filter((trace) => trace.visible === true && trace.customdata);
+      const mine = shown.flatMap((trace) => {
+        const facts = trace.type === "heatmap" ? trace.customdata[0] : trace.customdata;
+        return facts.filter(([song]) => songs[song] === player.song.id).map((fact) => ({ fact, seconds: seconds(trace) }));
+      }).sort((one, other) => one.fact[1] - other.fact[1]);
+      const options = mine.map(({ fact: [, start, , , name, share] }, i) => {
+        const heard = name ? `, heard as ${plain(name)} (${Math.round(100 * share)} %)` : "";
+        return make("option", { value: i, textContent: `${clock(start)}${heard}` });
+      });
+      list.replaceChildren(make("option", { value: "", textContent: `choose a clip (${mine.length})` }), ...options);
+      list.value = String(mine.findIndex(({ fact }) => player.end !== null && Math.abs(fact[1] - player.start) < 0.01));
+      if (list.selectedIndex < 0) list.selectedIndex = 0;
+      list.hidden = !mine.length;
+      list.onchange = () => {
+        if (list.value === "") return;
+        const { fact, seconds: length } = mine[list.value];
+        player.play(songs[fact[0]], fact[1], length);
+      };
+    };
+    player.chosen = fill;
+    plot.on("plotly_afterplot", fill);
+    fill();
+  };
+
   const webgl = () => {
     try { return Boolean(make("canvas").getContext("webgl")); } catch { return false; }
   };
@@ -251,14 +281,15 @@
     new ResizeObserver(() => {
       if (plot.clientWidth && Math.abs(plot.clientWidth - plot._fullLayout.width) > 1) Plotly.Plots.resize(plot);
     }).observe(plot);
-    plot.on("plotly_click", ({ points: [point] }) => {
-      const player = players.get(figure.querySelector(".crnn-player"));
-      const facts = point.customdata;
-      const songs = layout.meta && layout.meta.songs;
-      if (!player || !songs || !facts) return;
-      const clip_s = (point.data.meta && point.data.meta.clip_s) || layout.meta.clip_s || player.clip_s;
-      player.play(songs[facts[0]], facts[1], clip_s);
-    });
+    const player = players.get(figure.querySelector(".crnn-player"));
+    const songs = layout.meta && layout.meta.songs;
+    if (player && songs) {
+      const seconds = (trace) => (trace.meta && trace.meta.clip_s) || layout.meta.clip_s || player.clip_s;
+      plot.on("plotly_click", ({ points: [{ customdata: facts, data: trace }] }) => {
+        if (facts) player.play(songs[facts[0]], facts[1], seconds(trace));
+      });
+      clips(plot, player, songs, seconds);
+    }
     figure.dataset.drawn = "yes";
   };
 

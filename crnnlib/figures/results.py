@@ -17,6 +17,7 @@ from crnnlib.figures.marks import dots, require
 
 __all__ = ["calibration", "confusion", "f1_by_clip_length", "refusals", "vote_curve"]
 
+_INTERVAL = " (95 % interval %{customdata[0]:.3f} to %{customdata[1]:.3f})"
 _METRICS = {"f1_weighted": "F1 (weighted)", "f1_macro": "F1 (macro)", "accuracy": "accuracy"}
 
 
@@ -143,6 +144,7 @@ def vote_curve(curves: Mapping[str, pd.DataFrame] | pd.DataFrame, metric: str = 
     Returns
     -------
     plotly.graph_objects.Figure
+        A line a table. Intervals are told at the points and not drawn, since those of several lines cover each other.
 
     Examples
     --------
@@ -155,7 +157,11 @@ def vote_curve(curves: Mapping[str, pd.DataFrame] | pd.DataFrame, metric: str = 
     for (label, rows), colour in zip(curves.items(), colours, strict=True):
         require(rows, "seconds", metric)
         line = dots(rows["seconds"], rows, metric, label, colour)
-        figure.add_trace(line.update(mode="lines+markers", line_color=colour))
+        line.update(mode="lines+markers", line_color=colour, error_y=None)
+        if {"low", "high"} <= set(rows):
+            line.update(customdata=rows[["low", "high"]].to_numpy(float).round(3))
+            line.update(hovertemplate=line.hovertemplate.replace("<extra>", _INTERVAL + "<extra>"))
+        figure.add_trace(line)
     figure.update_xaxes(type="log", title="heard of each song (s)", tickvals=[1, 2, 3, 5, 10, 20, 30, 60, 120, 240])
     return figure.update_yaxes(title=f"{_METRICS.get(metric, metric)}, song level", range=[0, 1.02])
 

@@ -1,8 +1,8 @@
 """How every figure looks: colours per artist, a template for light and dark pages, the name of the corpus.
 
 Conventions: paper and plot are transparent and text is mid-grey, so that a figure is legible on white and near-black;
-`figures.js` sharpens text and grid when the page's mode is known. Twenty colours hold 2.5 to 1 against both pages, and
-five marker symbols take turns: artists with the same symbol lie at least 20 apart in CIELAB for full colour vision,
+``figures.js`` sharpens text and grid when the page's mode is known. Twenty colours hold 2.5 to 1 against both pages,
+and five marker symbols take turns: artists with the same symbol lie at least 20 apart in CIELAB for full colour vision,
 protanopia, deuteranopia and tritanopia alike (simulated after Machado et al., 2009).
 """
 
