@@ -244,7 +244,7 @@ def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
 
 
 def test_a_map_of_ten_thousand_points_draws(visit, home, tracks, tmp_path):
-    page = visit(map_of(tracks, 10_000, tmp_path / "map.html").as_uri())
+    page = visit(map_of(tracks, 10_000, tmp_path / "book" / "map.html").as_uri())
     (figure,) = draw_all(page)
     drawn = figure.locator(".crnn-plot").evaluate("p => p._fullData.map(t => [t.type, t.x.length])")
     assert {kind for kind, _ in drawn} == {"scattergl"}
