@@ -168,8 +168,8 @@ def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: b
 
     Returns
     -------
-    numpy.ndarray, shape (songs, 441, 157 or 3412), float32
-        In the order of the table.
+    numpy.ndarray, shape (songs, values), float32
+        In the order of the table; 441, 157 or 3412 values.
 
     Raises
     ------

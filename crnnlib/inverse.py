@@ -44,9 +44,9 @@ def log_mel_to_audio(mel: np.ndarray, settings: LogMel = LogMel(), rounds: int =
 
     Notes
     -----
-    ``librosa.feature.inverse.mel_to_audio`` solves for the frequencies by least squares. That comes 1 dB near the
-    picture where this comes 0.02 dB near, in fifty times the time, and five seconds with a window of 8,192 samples
-    ask for 40 GB.
+    ``librosa.feature.inverse.mel_to_audio`` solves for the frequencies by least squares. That comes within
+    1 dB of the picture and takes fifty times as long as this, which comes within 0.02 dB; for five seconds with a
+    window of 8,192 samples it asks for 40 GB.
 
     References
     ----------

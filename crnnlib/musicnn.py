@@ -177,8 +177,8 @@ def patches(y: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray, shape (n, 187, 96), float32
-        Patches of three seconds side by side; a shorter signal is repeated to fill one.
+    numpy.ndarray, shape (n, frames, bands), float32
+        Patches of three seconds, 187 frames and 96 bands, side by side; a shorter signal is repeated to fill one.
 
     Examples
     --------

@@ -11,7 +11,7 @@ __all__ = ["ABLATION", "BEYOND", "BEYOND_PRETRAINED", "INGREDIENTS", "PAPER", "R
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is built and trained; the defaults are the paper's (section IV).
+    """How a network is built and trained; the defaults are those of `PAPER` (section IV).
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ BEYOND_PRETRAINED = Recipe(
     weight_decay=1e-2,
     vote="soft",
 )
-#: These three by their names, as ``crnnlib study --recipe`` takes them.
+#: `PAPER`, `BEYOND` and `BEYOND_PRETRAINED` by their names, as ``crnnlib study --recipe`` takes them.
 RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}
 
 #: What `BEYOND` adds to `PAPER`, and the fields that say so. The vote is left out, since it needs no training.

@@ -115,7 +115,8 @@ def song_folds(tracks: pd.DataFrame, k: int = 5, seed: int = 0, label: str = "ar
 def album_split(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same=()) -> Split:
     """Split albums at random within each class: one in six to the test, one in six to validation, the rest to training.
 
-    With six albums an artist, as in artist20, that is the paper's album split.
+    At least one album is tested; a class of two has songs of the other one for validation. With six albums an artist,
+    as in artist20, that is the paper's album split.
 
     Parameters
     ----------

@@ -43,8 +43,9 @@ def link_short_name(app, env, node, content):
 
 
 def ending_in(target, entries):
-    """Full names of what the reference has under a short name."""
-    return [name for name in entries if name.endswith("." + target)]
+    """Full names of what the reference has under a short name, one for each place."""
+    places = {(entry.docname, entry.node_id): name for name, entry in entries.items() if name.endswith("." + target)}
+    return list(places.values())
 
 
 def rewrite_signature(app, what, name, obj, options, signature, return_annotation):

@@ -1,7 +1,7 @@
 """Figures of results: scores against clip length, confusions, votes, calibration. Introduced in chapter 6.
 
-Conventions: tables come in with scores and intervals computed (by `evaluation`, `voting`, `study`); scores are shares
-in [0, 1]; an interval is columns `low` and `high`. Nothing here computes a score.
+Conventions: tables come in with scores and intervals computed (by `crnnlib.evaluation` or `crnnlib.tables`);
+scores are shares in [0, 1]; an interval is columns `low` and `high`. Nothing here computes a score.
 """
 
 from collections.abc import Mapping
