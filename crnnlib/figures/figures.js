@@ -243,10 +243,10 @@
         const heard = name ? `, heard as ${plain(name)} (${Math.round(100 * share)} %)` : "";
         return make("option", { value: i, textContent: `${clock(start)}${heard}` });
       });
-      list.replaceChildren(make("option", { value: "", textContent: `choose a clip (${mine.length})` }), ...options);
+      const head = mine.length ? `choose a clip (${mine.length})` : "no clip of this song in this view";
+      list.replaceChildren(make("option", { value: "", textContent: head }), ...options);
       list.value = String(mine.findIndex(({ fact }) => player.end !== null && Math.abs(fact[1] - player.start) < 0.01));
       if (list.selectedIndex < 0) list.selectedIndex = 0;
-      list.hidden = !mine.length;
       list.onchange = () => {
         if (list.value === "") return;
         const { fact, seconds: length } = mine[list.value];
