@@ -38,8 +38,7 @@ def _row(levels, trials):
         design = f"{done} of {design}"
     return (
         f"| {song['recipe']} | {song['split']}, {design} | {song['clip_s']:g} s | {song['trials']} "
-        f"| {song['n']} | {clip['mean']:.3f} ({clip['low']:.2f} to {clip['high']:.2f}) "
-        f"| {song['mean']:.3f} ({song['low']:.2f} to {song['high']:.2f}) |\n"
+        f"| {song['n']} | {tables.bracketed(clip)} | {tables.bracketed(song)} |\n"
     )
 
 
@@ -47,14 +46,7 @@ def model():
     """Markdown: what the record of the shipped model says."""
     path = identify.find_model("no corpus")
     record = identify.load_model(path).record
-    trials = records.load(ROOT / "book" / "results" / record["corpus"])
-    decided = next(trial for trial in trials if trial.record["id"] == record["id"])
-    of_clip, of_song = (
-        "weighted F1 {f1_weighted:.3f} ({0:.2f} to {1:.2f}), accuracy {accuracy:.3f}".format(
-            *evaluation.interval(heard), **record["scores"][heard.level]
-        )
-        for heard in (decided.test_clips, decided.songs)
-    )
+    trial = records.read(next((ROOT / "book" / "results" / record["corpus"]).glob(f"*-{record['id']}.json")))
     split, song = record["split"], record["scores"]["song"]
     learnt = len(split["train"]) + (0 if record["recipe"]["hold_out"] else len(split["validation"]))
     rows = {
@@ -65,11 +57,17 @@ def model():
         "recipe": f"`{record['recipe']['name']}`, seed {record['seed']}, {len(record['history'])} epochs, "
         f"{record['seconds'] / 60:.0f} minutes",
         "tested on": f"{song['n']} songs that it had not heard (split `{split['name']}`)",
-        "clip level": of_clip,
-        "song level": f"{of_song}, among the first three {song['top3']:.3f}",
+        "clip level": _level(record, trial.test_clips),
+        "song level": f"{_level(record, trial.songs)}, among the first three {song['top3']:.3f}",
         "intervals": "95 %, over the songs; one trial",
     }
     return "| property | value |\n|---|---|\n" + "".join(f"| {name} | {said} |\n" for name, said in rows.items())
+
+
+def _level(record, decided):
+    told = record["scores"][decided.level]
+    low, high = evaluation.interval(decided)
+    return f"weighted F1 {told['f1_weighted']:.3f} ({low:.2f} to {high:.2f}), accuracy {told['accuracy']:.3f}"
 
 
 def written(text):

@@ -199,9 +199,7 @@ def _prepared(options):
     from crnnlib import corpora, features
 
     tracks = corpora.load(options.corpus)
-    longest = options.max_s
-    if longest is None and tracks.attrs["corpus"].startswith("opengame20"):
-        longest = 120.0
+    longest = corpora.max_s(tracks) if options.max_s is None else options.max_s
     return tracks, features.extract(tracks, features.LogMel(max_s=longest or None))
 
 

@@ -208,9 +208,11 @@ def read(path: str | Path) -> Trial:
     >>> read("nothing.json")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    crnnlib.errors.DataError: nothing.json: not a record of a trial (...); delete it and run the study again
+    crnnlib.errors.DataError: nothing.json: there is no such record
     """
     path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such record")
     try:
         record = json.loads(path.read_text("utf-8"))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:

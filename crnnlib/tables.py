@@ -14,7 +14,7 @@ from crnnlib.errors import DataError, ParameterError
 from crnnlib.records import Trial
 from crnnlib.voting import Scores
 
-__all__ = ["beside_paper", "differences", "overview", "per_trial", "summary"]
+__all__ = ["beside_paper", "bracketed", "differences", "overview", "per_trial", "summary"]
 
 NOT_RUN, NOT_PUBLISHED = "not run", "none"
 
@@ -220,9 +220,9 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        Columns corpus, recipe, clips, split, design (of `splits.design`), "F1, clip level" and "F1, song level"
-        (weighted, mean of the trials, with a 95 % interval over songs, which the paper has not), trials, and songs
-        (tested per trial).
+        Columns corpus, recipe, split, "F1, song level" and "F1, clip level" (weighted, mean of the trials, with a 95 %
+        interval over songs, which the paper has not), clips, design (of `splits.design`), and "trials × songs" (tested
+        per trial).
 
     Examples
     --------
@@ -233,7 +233,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     paper = paper.agg(mean=("f1_weighted", "mean"), trials=("trial", "size"), n=("support", "max")).reset_index()
     paper = paper.assign(recipe="paper", design="one split", low=float("nan"), high=float("nan"))
     rows = []
-    for corpus, summary in {"artist20, as published": paper, **summaries}.items():
+    for corpus, summary in {"artist20 (paper)": paper, **summaries}.items():
         for recipe, split in product(summary["recipe"].unique(), ("song", "album")):
             mine = summary[(summary["recipe"] == recipe) & (summary["split"] == split)]
             if mine.empty:
@@ -243,13 +243,29 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
                 mine[(mine["clip_s"] == nearest) & (mine["level"] == level)].iloc[0] for level in ("clip", "song")
             )
             rows.append({
-                "corpus": corpus, "recipe": recipe, "clips": f"{nearest:g} s", "split": split, "design": song["design"],
-                "F1, clip level": _bracketed(clip), "F1, song level": _bracketed(song),
-                "trials": int(song["trials"]), "songs": int(song["n"]),
+                "corpus": corpus, "recipe": recipe, "split": split, "F1, song level": bracketed(song),
+                "F1, clip level": bracketed(clip), "clips": f"{nearest:g} s", "design": song["design"],
+                "trials × songs": f"{song['trials']:.0f} × {song['n']:.0f}",
             })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _bracketed(row: pd.Series) -> str:
+def bracketed(row: pd.Series) -> str:
+    """Write a score with its interval.
+
+    Parameters
+    ----------
+    row : pandas.Series
+        Of `tables.summary`: `mean`, `low` and `high`; the interval may be NaN.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> bracketed(pd.Series({"mean": 0.5, "low": 0.4, "high": 0.625}))
+    '0.500 (0.40 to 0.62)'
+    """
     known = f" ({row['low']:.2f} to {row['high']:.2f})" if pd.notna(row["low"]) else ""
     return f"{row['mean']:.3f}{known}"

@@ -111,8 +111,8 @@ def test_differences_need_pairs():
 def test_overview_names_all_that_a_score_needs():
     rows = [cell(), cell(level="clip", mean=0.3), cell(clip_s=10.0), cell(level="clip", clip_s=10.0)]
     table = tables.overview({"demo": pd.DataFrame(rows)}, clip_s=4)
-    assert table["corpus"].tolist() == ["artist20, as published", "artist20, as published", "demo"]
-    mine = ["demo", "paper", "3 s", "album", "3 folds", "0.300 (0.40 to 0.70)", "0.500 (0.40 to 0.70)", 2, 24]
+    assert table["corpus"].tolist() == ["artist20 (paper)", "artist20 (paper)", "demo"]
+    mine = ["demo", "paper", "album", "0.500 (0.40 to 0.70)", "0.300 (0.40 to 0.70)", "3 s", "3 folds", "2 × 24"]
     assert table.iloc[2].tolist() == mine
 
 

@@ -19,7 +19,7 @@ from crnnlib.corpora.names import located
 from crnnlib.corpora.table import carries, select, summary, validate
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["artist20_lists", "carries", "from_folder", "from_tags", "load", "select", "summary", "validate"]
+__all__ = ["artist20_lists", "carries", "from_folder", "from_tags", "load", "max_s", "select", "summary", "validate"]
 
 _NAMES = ("demo", "opengame20", "opengame20-small", "artist20")
 
@@ -65,6 +65,29 @@ def load(source: str | Path | None = None) -> pd.DataFrame:
         return _demo(source)
     path = located(source)
     return _from_folder(path) if path.is_dir() else _from_file(path, source)
+
+
+def max_s(tracks: pd.DataFrame) -> float | None:
+    """Tell how much of each track this book uses, unless told otherwise.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        Of `corpora.load`.
+
+    Returns
+    -------
+    float or None
+        Seconds from the middle of a track: 120 of opengame20, whose tracks are long; None, all, of any other music.
+
+    Examples
+    --------
+    >>> opengame20 = pd.DataFrame()
+    >>> opengame20.attrs["corpus"] = "opengame20-small"
+    >>> max_s(opengame20)
+    120.0
+    """
+    return 120.0 if tracks.attrs["corpus"].startswith("opengame20") else None
 
 
 def _demo(source: str) -> pd.DataFrame:

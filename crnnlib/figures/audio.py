@@ -195,7 +195,7 @@ def sounds(named: Mapping[str, np.ndarray], sr: int = SR) -> Player:
         song = _entry("computed", hashlib.sha256(sound.tobytes()).hexdigest()[:16])
         if not (listen_folder() / song["image"]).exists():
             _write(sound, song, None)
-        about = {"id": title, "title": title, "group": "", "note": "computed"}
+        about = {"id": title, "title": title, "group": "", "note": ""}
         made.append(about | song | {"seconds": round(len(sound) / SR, 2)})
     return Player(tuple(made))
 

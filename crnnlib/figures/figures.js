@@ -254,7 +254,7 @@
       };
     };
     player.chosen = fill;
-    plot.on("plotly_afterplot", fill);
+    for (const event of ["plotly_update", "plotly_restyle"]) plot.on(event, fill);
     fill();
   };
 
