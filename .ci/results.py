@@ -1,11 +1,14 @@
 """Write the scores of the committed trials, and the record of the shipped model, into pages: python .ci/results.py
 
-Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CORPUS, clips of 3 s -->`` or
-``<!-- the shipped model -->``, and ``<!-- end -->``; what lies between is written here.
+Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CORPUS, clips of 3 s -->``,
+``<!-- other lengths minus 3 s -->`` or ``<!-- the shipped model -->``, and ``<!-- end -->``; what lies between is
+written here.
 """
 
 import re
 from pathlib import Path
+
+import pandas as pd
 
 from crnnlib import evaluation, identify, records, selection, tables
 from crnnlib.recipes import ABLATION
@@ -13,6 +16,7 @@ from crnnlib.recipes import ABLATION
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
 SCORES = re.compile(r"(<!-- scores of ([\w.-]+)(?:, clips of (\S+) s)? -->\n).*?(<!-- end -->)", re.DOTALL)
+LENGTHS = re.compile(r"(<!-- other lengths minus 3 s -->\n).*?(<!-- end -->)", re.DOTALL)
 MODEL = re.compile(r"(<!-- the shipped model -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| recipe | split | clips | trials | test songs | clip level | song level |\n|---|---|--:|--:|--:|--:|--:|\n"
 
@@ -40,6 +44,37 @@ def _row(levels, trials):
         f"| {song['recipe']} | {song['split']}, {design} | {song['clip_s']:g} s | {song['trials']} "
         f"| {song['n']} | {tables.bracketed(clip)} | {tables.bracketed(song)} |\n"
     )
+
+
+def lengths():
+    """Markdown: the paper's recipe at every other clip length minus the same at 3 s, trial by trial and song by song.
+
+    A column for each design that has the lengths; p is corrected over the column, and below 0.05 the cell is bold.
+    """
+    columns = {}
+    for corpus, split, design in (
+        ("opengame20", "album", "2 folds"), ("opengame20", "song", "3 folds"),
+        ("demo", "album", "one split"), ("demo", "song", "one split"),
+    ):  # fmt: skip
+        trials = records.load(ROOT / "book" / "results" / corpus)
+        base = selection.pick(trials, "paper", split, 3.0, design=design)
+        pairs, seeds = {}, set()
+        for clip_s in (1.0, 5.0, 10.0, 20.0, 30.0):
+            both = selection.matched(selection.pick(trials, "paper", split, clip_s, design=design), base)
+            pairs[f"{clip_s:g} s"] = tuple(map(selection.pooled, both))
+            seeds.add(len({trial.record["seed"] for trial in both[0]}))
+        found = tables.differences(pairs)
+        several = " to ".join(str(n) for n in sorted({min(seeds), max(seeds)}))
+        head = f"{corpus}, {split} split, {found['n'].max()} songs, {several} trial{'s' * (several != '1')}"
+        columns[head] = found.apply(_difference, axis=1)
+    table = pd.DataFrame(columns).rename_axis("clips").reset_index()
+    lines = [table.columns, ["---"] + ["--:"] * len(columns), *table.to_numpy()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _difference(row):
+    said = f"{row['difference']:+z.2f} ({row['low']:z.2f} to {row['high']:z.2f})".replace("-", "−")
+    return f"**{said}**" if row["p"] < 0.05 else said
 
 
 def model():
@@ -73,6 +108,7 @@ def _level(record, decided):
 def written(text):
     """Return a page with its tables written anew."""
     text = SCORES.sub(lambda found: f"{found[1]}\n{scores(found[2], found[3])}\n{found[4]}", text)
+    text = LENGTHS.sub(lambda found: f"{found[1]}\n{lengths()}\n{found[2]}", text)
     return MODEL.sub(lambda found: f"{found[1]}\n{model()}\n{found[2]}", text)
 
 
