@@ -1,8 +1,8 @@
 """Augmentation of log-mel clips, as Keras layers that act in training only.
 
 Input and output: clips in dB, (batch, n_frames, n_mels). In decibels a change of gain or equalisation is an addition.
-`RandomShift` imitates another key; `RandomEqualiser` and `RandomChannel`, another producer. Chapter 8, *Go beyond the
-paper*, measures each.
+`RandomShift` imitates another key; `RandomEqualiser` and `RandomChannel`, another producer; `Mask` hides a part.
+Chapter 8, *Go beyond the paper*, measures the first three.
 """
 
 import keras

@@ -36,7 +36,7 @@ def has_gpu() -> bool:
 
 @functools.cache
 def best_dtype() -> str:
-    """Type for the convolution blocks: bfloat16 where the device has units for it, else float32.
+    """Type for the convolution blocks: bfloat16 on a GPU or a CPU with units for it, else float32.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What crnnlib raises: every message gives the value, what was expected, and what to do next."""
+"""What crnnlib raises: a message names the value and what is wrong with it or was expected."""
 
 __all__ = ["CRNNError", "DataError", "ParameterError"]
 

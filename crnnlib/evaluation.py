@@ -1,11 +1,11 @@
 """How good: scores, classes, confusions and calibration of clips or songs; `intervals` says how sure.
 
 Conventions: F1 is scikit-learn's over the classes that occur as truth or as decision, a class never hit counting 0;
-`f1_weighted` weighs classes by their songs (the paper's), `f1_macro` equally. Introduced in
-chapter 6, *Read the results*.
+`f1_weighted` weighs classes by their clips or songs (the paper's), `f1_macro` equally. Introduced in chapter 6, *Read
+the results*.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -193,18 +193,21 @@ def ece(s: Scores, n_bins: int = 10) -> float:
 
 
 def vote_curve(
-    clips: Scores, clip_s: float, vote: Callable[[Scores], Scores] = voting.soft_vote, seed: int | None = None
+    clips: Scores | Sequence[Scores],
+    clip_s: float,
+    vote: Callable[[Scores], Scores] = voting.soft_vote,
+    seed: int | None = None,
 ) -> pd.DataFrame:
     """Song-level scores against the seconds of each song that were heard.
 
     Parameters
     ----------
-    clips : Scores
-        Clip level.
+    clips : Scores or sequence of Scores
+        Clip level. Of several trials each votes for itself, and their songs are scored together, as `voting.pool` does.
     clip_s : float
         Length of a clip in seconds.
     vote : callable, optional
-        `voting.soft_vote` or `voting.majority_vote`.
+        `voting.soft_vote`, the default, or `voting.majority_vote`.
     seed : int, optional
         None hears the first clips of a song, in order of `start`; a number draws them at random.
 
@@ -229,16 +232,21 @@ def vote_curve(
     """
     if not clip_s > 0:
         raise ParameterError(f"clip_s={clip_s}: expected a positive length in seconds, e.g. 3.0")
-    order = np.arange(clips.n) if clips.start is None else clips.start
-    key = order if seed is None else np.random.default_rng(seed).permutation(clips.n)
-    place = pd.Series(key).groupby(clips.track_id).rank(method="first").to_numpy()
+    parts = [clips] if isinstance(clips, Scores) else list(clips)
+    places = [_places(part, seed) for part in parts]
     rows = []
-    for k in _steps(int(place.max())):
-        songs = vote(clips.take(place <= k))
+    for k in _steps(int(max(place.max() for place in places))):
+        songs = voting.pool([vote(part.take(place <= k)) for part, place in zip(parts, places, strict=True)])
         f1 = metrics.f1_score(songs.truth, songs.predicted, average="weighted", zero_division=0)
         accuracy = metrics.accuracy_score(songs.truth, songs.predicted)
         rows.append((k, k * float(clip_s), float(f1), *interval(songs), float(accuracy)))
     return pd.DataFrame(rows, columns=["clips", "seconds", "f1_weighted", "low", "high", "accuracy"])
+
+
+def _places(clips: Scores, seed: int | None) -> np.ndarray:
+    order = np.arange(clips.n) if clips.start is None else clips.start
+    key = order if seed is None else np.random.default_rng(seed).permutation(clips.n)
+    return pd.Series(key).groupby(clips.track_id).rank(method="first").to_numpy()
 
 
 def _steps(most: int) -> list[int]:

@@ -166,7 +166,7 @@ def _finished(pooled, bias, scale, shift):
 
 @_register
 class NonLocal(keras.layers.Layer):
-    """Self-attention over all places of a map, added to it: the non-local block of Kuo et al. (AAAI 2021).
+    """Self-attention over all places of a map, added to it: the non-local block, as Kuo et al. (AAAI 2021) use it.
 
     Parameters
     ----------

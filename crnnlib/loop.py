@@ -77,7 +77,7 @@ class Run:
             layers.append(augment.Mask(recipe.mask_bands, recipe.mask_time, p=p))
         self.model = models.crnn(
             self.clips.n_frames, n_classes, self.clips.store.settings.n_mels, recipe.variant, recipe.width,
-            recipe.non_local, recipe.head, layers, recipe.batch_norm, dtype, fast,
+            recipe.non_local, recipe.head, layers, dtype, fast,
         )  # fmt: skip
         # Compiled apart from the network itself, whose file then carries no optimizer.
         self.trainer, self.offsets = keras.Model(self.model.inputs, self.model.outputs), None
@@ -146,7 +146,7 @@ class Run:
         return float(-np.log(np.maximum(likelihood, 1e-7)).mean()), float((probabilities.argmax(-1) == truth).mean())
 
     def _fit_input(self) -> None:
-        """Set the input normalisation to mean and variance per band over the training clips."""
+        """Let the averages of the input's batch norm begin at mean and variance per band over the training clips."""
         chosen = np.random.default_rng((self.seed, 2)).permutation(len(self.clips))[: 400_000 // self.clips.n_frames]
         moments = [self.clips.read([clip])[0].astype(np.float64) for clip in sorted(chosen)]
         mean = np.mean([one.mean(0) for one in moments], axis=0)

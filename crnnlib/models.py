@@ -20,9 +20,9 @@ from crnnlib.layers import ConvBlock, NonLocal, StatisticsPooling, hard_sigmoid
 
 __all__ = ["VARIANTS", "BlockStatistics", "anatomy", "bottleneck", "crnn", "recalibrate"]
 
-#: Convolution blocks of each variant, as filters, pool (time, frequency) and convolutions before the pool. "larger" and
-#: "vgg" are stacks that the authors' repository tries and the paper does not report. "1d", "rnn" and "pooled" have
-#: none; the last projects each frame and pools them all.
+#: Convolution blocks of each variant, as filters, pool (time, frequency) and convolutions before the pool: "paper";
+#: "less-pooling", whose first block keeps every frame; "larger" and "vgg", stacks that the authors' repository tries
+#: and the paper does not report. "1d", "rnn" and "pooled" have none; the last projects each frame and pools them all.
 VARIANTS = {
     "paper": ((64, (2, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),
     "less-pooling": ((64, (1, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),
@@ -43,7 +43,6 @@ def crnn(
     non_local: bool = False,
     head: str = "gru",
     augment: Iterable[keras.layers.Layer] = (),
-    batch_norm: str = "mended",
     dtype: str = "float32",
     fast: bool | None = None,
 ) -> keras.Model:
@@ -68,9 +67,6 @@ def crnn(
         states (64 values).
     augment : iterable of keras.layers.Layer, optional
         Layers of `crnnlib.augment`, put before the normalisation; they act in training only.
-    batch_norm : {"mended", "published"}, default="mended"
-        "mended": the input is normalised by fixed statistics (see `crnnlib.training`) in training as well.
-        "published": by those of the batch, as in the authors' code. The inference function is the same.
     dtype : str, default="float32"
         "bfloat16" computes the convolution blocks in bfloat16 with float32 weights.
     fast : bool, optional
@@ -85,21 +81,20 @@ def crnn(
     Raises
     ------
     ParameterError
-        For an unknown variant or head, or a clip too short for the pools.
+        For an unknown variant or head, fewer than two classes, or a clip or bands too few for the pools.
 
     Examples
     --------
     >>> crnn(94, 20).count_params()
     394324
     """
-    _check(n_frames, n_classes, n_mels, variant, head, batch_norm)
+    _check(n_frames, n_classes, n_mels, variant, head)
     policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
     inputs = keras.Input((n_frames, n_mels), name="log_mel")
     x = inputs
     for layer in augment:
         x = layer(x)
-    normalise = keras.layers.BatchNormalization(axis=-1, name="normalise")
-    x = normalise(x, training=False) if batch_norm == "mended" else normalise(x)
+    x = keras.layers.BatchNormalization(axis=-1, name="normalise")(x)
     if VARIANTS[variant]:
         x = keras.layers.Reshape((n_frames, n_mels, 1), name="one_channel")(x)
         for number, (filters, pool, convolutions) in enumerate(VARIANTS[variant], 1):
@@ -136,7 +131,8 @@ def bottleneck(model: keras.Model) -> keras.Model:
     Returns
     -------
     keras.Model
-        Outputs: bottleneck (batch, 32; 64 with ``head="statistics"``), softmax (batch, n_classes).
+        Outputs: bottleneck (batch, n_units), where the paper's has 32 units, 64 with ``head="statistics"``; softmax
+        (batch, n_classes).
 
     Examples
     --------
@@ -265,13 +261,11 @@ def _recurrent(x, head, variant):
     return StatisticsPooling(name="bottleneck")(gru("gru2", True)(x))
 
 
-def _check(n_frames, n_classes, n_mels, variant, head, batch_norm):
+def _check(n_frames, n_classes, n_mels, variant, head):
     if variant not in VARIANTS:
         raise ParameterError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")
     if head not in ("gru", "statistics"):
         raise ParameterError(f"head={head!r}: expected 'gru' or 'statistics'")
-    if batch_norm not in ("mended", "published"):
-        raise ParameterError(f"batch_norm={batch_norm!r}: expected 'mended' or 'published'")
     if n_classes < 2:
         raise ParameterError(f"n_classes={n_classes}: expected at least 2 artists to tell apart")
     pools = [pool for _, pool, _ in VARIANTS[variant]] or [(36 if variant == "1d" else 1, 1)]

@@ -34,7 +34,7 @@ class Grid:
     clip_lengths : sequence of float
         In seconds; the paper's six by default.
     kinds : sequence of {"song", "album"}
-        Splits.
+        Splits. By album, and for both with `matched`, classes with a single album are left out.
     trials : int, default=3
         Trials of each cell. Trial t draws its split and its network with seed t.
     folds : int, optional
@@ -44,7 +44,7 @@ class Grid:
         How to train.
     matched : bool, default=False
         Draw one split a trial such that song and album splits have the same artists and numbers of songs
-        (`splits.matched_pair`): what is between their scores is the producer effect.
+        (`splits.matched_pair`): the difference of their scores is the producer effect.
 
     Raises
     ------

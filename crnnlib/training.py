@@ -93,7 +93,7 @@ def train(
     progress : bool, default=True
         Show a bar of epochs.
     dtype : {"float32", "bfloat16"}, optional
-        Of the convolution blocks; by default bfloat16 where the device has units for it.
+        Of the convolution blocks; by default `device.best_dtype`.
     fast : bool, optional
         The hand-written gradient of ``crnnlib.fast``; by default where it can run.
     resident : bool, optional

@@ -116,6 +116,14 @@ def test_vote_curve_ends_at_the_score_of_all_clips_whatever_the_order():
     assert not evaluation.vote_curve(clips, 1.0, seed=3).equals(evaluation.vote_curve(clips, 1.0, seed=4))
 
 
+def test_vote_curve_of_trials_votes_within_each_and_scores_them_together():
+    p = np.array([[0.9, 0.1], [0.1, 0.9]])
+    first, second = (Scores(one, [0, 0], ["s", "s"], ("a", "z"), start=[0, 94]) for one in (p, p[::-1]))
+    curve = evaluation.vote_curve([first, second], clip_s=3.0)
+    assert curve["accuracy"].tolist()[0] == 0.5  # mixed, the two would vote as one song of four clips
+    assert evaluation.vote_curve([first], 3.0).equals(evaluation.vote_curve(first, 3.0))
+
+
 def test_vote_curve_hears_a_fibonacci_number_of_clips_and_all():
     for n, heard in ((1, [1]), (2, [1, 2]), (8, [1, 2, 3, 5, 8]), (20, [1, 2, 3, 5, 8, 13, 20])):
         clips = Scores(np.full((n, 2), 0.5), [0] * n, ["s"] * n, ("a", "z"), start=np.arange(n))

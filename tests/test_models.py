@@ -24,11 +24,6 @@ def test_softmax_equals_the_authors_within_1e_5(fixtures, n_frames, fast):
     np.testing.assert_allclose(model.predict(clips, verbose=0), expected, atol=1e-5)
 
 
-def test_published_batch_norm_has_the_same_inference(fixtures):
-    model, clips, expected = authors_model(fixtures, 32, batch_norm="published")
-    np.testing.assert_allclose(model.predict(clips, verbose=0), expected, atol=1e-5)
-
-
 def test_bfloat16_keeps_input_and_softmax_in_float32(fixtures):
     model, clips, expected = authors_model(fixtures, 32, dtype="bfloat16")
     assert model.get_layer("normalise").compute_dtype == "float32"
@@ -55,7 +50,6 @@ def test_every_variant_gives_probabilities_and_a_bottleneck(variant, head):
     [
         {"variant": "crnn9"},
         {"head": "mean"},
-        {"batch_norm": "none"},
         {"n_classes": 1},
         {"n_frames": 15},
         {"n_mels": 64},

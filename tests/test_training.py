@@ -164,7 +164,7 @@ def test_an_unknown_label_and_an_unknown_song_are_refused(train, store, tracks):
         training.train(store, tracks, splits.Split("song", ("a/b/c",), ("d/e/f",), ("g/h/i",)), 1.0, progress=False)
 
 
-@pytest.mark.parametrize("options", [{"schedule": "step"}, {"vote": "loud"}, {"patience": 0}])
+@pytest.mark.parametrize("options", [{"schedule": "step"}, {"vote": "loud"}, {"batch_norm": "no"}, {"patience": 0}])
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(ParameterError, match="expected"):
         training.Recipe(**options)

@@ -1,8 +1,8 @@
 """Every source of music ends in one track table; `table` says what that is.
 
-Three corpora have names: ``demo`` is synthesised on the spot, ``opengame20`` is free music that `opengame20.fetch`
-brings, ``artist20`` is sent on request. Anything else is a path: a tree artist/album/song, a pile of tagged files, a
-CSV, FMA's tracks.csv, an MTG-Jamendo TSV. Introduced in chapter 1.
+Three corpora have names, and a part of one: ``demo`` is synthesised on the spot, ``opengame20`` is free music that
+`opengame20.fetch` brings, ``artist20`` is sent on request. Anything else is a path: a tree artist/album/song, a pile
+of tagged files, a CSV, FMA's tracks.csv, an MTG-Jamendo TSV. Introduced in chapter 1.
 """
 
 import csv
@@ -41,7 +41,7 @@ def load(source: str | Path | None = None) -> pd.DataFrame:
     Raises
     ------
     ParameterError
-        If `source` is neither a name nor a path.
+        If `source` is empty or no text, or asks of the demo what it has not.
     DataError
         If there is no usable music; the message says what was expected, and what to do.
 

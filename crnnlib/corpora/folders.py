@@ -17,7 +17,7 @@ from crnnlib.errors import DataError
 
 __all__ = ["ARTISTS", "SUFFIXES", "artist20", "artist20_lists", "from_folder", "is_artist20", "walk"]
 
-#: What libsndfile decodes.
+#: Files that are taken as audio; libsndfile decodes them.
 SUFFIXES = (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 _OTHER_AUDIO = (".aac", ".ape", ".m4a", ".m4b", ".mka", ".mp4", ".mpc", ".webm", ".wma", ".wv")
 

@@ -156,14 +156,15 @@ def credits() -> str:
     """
     tracks = listing()
     tracks = tracks.assign(**{c: tracks[c].map(_escaped) for c in ("artist", "album", "title", "licence")})
+    n_artists, hours = tracks["artist"].nunique(), tracks["seconds"].sum() / 3600
     lines = [
         "# Credits of opengame20",
         "",
-        f"The corpus opengame20 is music that {tracks['artist'].nunique()} artists wrote for free games and released",
-        f"under free licences: {len(tracks)} tracks, {tracks['seconds'].sum() / 3600:.1f} hours. No audio is part of",
-        "this book or its repository; `crnnlib fetch opengame20` brings it out of the Debian packages named here. The",
-        "licence is the one that the package states; who made a track comes from its tags, its file name or the",
-        "credits in its package.",
+        f"The corpus opengame20 is music by {n_artists} artists out of free games, under free licences:",
+        f"{len(tracks)} tracks, {hours:.1f} hours. No audio is part of this book or its repository; `crnnlib fetch",
+        "opengame20` brings it out of the Debian packages named here. The licence is the one that the package states,",
+        "for the music or, where the table says so, for the whole package; who made a track comes from its tags, its",
+        "file name or the credits in its package.",
         "",
         "Most artists come from one game, so artist, game and encoder are confounded. Two groups allow a control",
         "within one game: Psymong, Crystan and Marine (UFO: Alien Invasion); Askyel, Nikola Whallon and Ken Seguro",

@@ -22,6 +22,7 @@ import pandas as pd
 
 from crnnlib import files
 from crnnlib.errors import DataError, ParameterError
+from crnnlib.figures import theme
 
 __all__ = ["PIXELS_PER_S", "SR", "Player", "listen_folder", "player", "sounds"]
 
@@ -141,6 +142,8 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
     from crnnlib import features
 
     settings, made = features.LogMel(sr=SR), []
+    label = theme.corpus_label(tracks)
+    synthetic = label if label.startswith("synthetic") else None
     for track_id, track in tqdm(list(tracks.iterrows()), desc="sound", unit="song", disable=not progress):
         source = Path(track["path"])
         if not source.is_file():
@@ -151,8 +154,9 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
         if not (image.exists() and (listen_folder() / song["audio"]).exists()):
             sound = features.load_audio(source, settings)
             _write(sound, song, source if _fits(source) else None)
-        notes = [track["album"], *([track["licence"]] if isinstance(track.get("licence"), str) else [])]
-        about = {"id": track_id, "title": track["title"], "group": track["artist"], "note": " · ".join(notes)}
+        notes = [track["album"], track.get("licence"), synthetic]
+        note = " · ".join(one for one in notes if isinstance(one, str))
+        about = {"id": track_id, "title": track["title"], "group": track["artist"], "note": note}
         made.append(about | song | {"seconds": round(_columns(image) / PIXELS_PER_S, 2)})
     return Player(tuple(made), clip_s)
 

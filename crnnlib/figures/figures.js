@@ -233,12 +233,12 @@
   const clips = (plot, player, songs, seconds) => {
     const list = make("select", { ariaLabel: "Clip" });
     player.list.after(list);
+    const shown = () => plot._fullData.filter((trace) => trace.visible === true && trace.customdata).flatMap((trace) => {
+      const facts = trace.type === "heatmap" ? trace.customdata[0] : trace.customdata;
+      return facts.map((fact) => ({ id: songs[fact[0]], fact, seconds: seconds(trace) }));
+    });
     const fill = () => {
-      const shown = plot._fullData.filter((trace) => trace.visible === true && trace.customdata);
-      const mine = shown.flatMap((trace) => {
-        const facts = trace.type === "heatmap" ? trace.customdata[0] : trace.customdata;
-        return facts.filter(([song]) => songs[song] === player.song.id).map((fact) => ({ fact, seconds: seconds(trace) }));
-      }).sort((one, other) => one.fact[1] - other.fact[1]);
+      const mine = shown().filter(({ id }) => id === player.song.id).sort((one, other) => one.fact[1] - other.fact[1]);
       const options = mine.map(({ fact: [, start, , , name, share] }, i) => {
         const heard = name ? `, heard as ${plain(name)} (${Math.round(100 * share)} %)` : "";
         return make("option", { value: i, textContent: `${clock(start)}${heard}` });
@@ -249,13 +249,15 @@
       if (list.selectedIndex < 0) list.selectedIndex = 0;
       list.onchange = () => {
         if (list.value === "") return;
-        const { fact, seconds: length } = mine[list.value];
-        player.play(songs[fact[0]], fact[1], length);
+        const { id, fact, seconds: length } = mine[list.value];
+        player.play(id, fact[1], length);
       };
     };
     player.chosen = fill;
     for (const event of ["plotly_update", "plotly_restyle"]) plot.on(event, fill);
-    fill();
+    const ids = new Set(shown().map(({ id }) => id));
+    const first = [...player.songs.keys()].find((id) => ids.has(id));
+    player.choose(first ?? player.song.id);
   };
 
   const webgl = () => {

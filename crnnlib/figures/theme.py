@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 __all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "stamp", "styles", "text", "wrapped"]
 
 # fmt: off
-#: Twenty colours; neighbours in the list are far apart.
+#: Twenty colours; those that share a symbol are far apart.
 PALETTE = (
     "#aa3161", "#793db6", "#499eff", "#c20c00", "#e78618", "#920cff", "#246d00", "#b69255", "#31b686", "#619e86",
     "#929ece", "#c2616d", "#0c619e", "#556186", "#9e61aa", "#b6866d", "#189eb6", "#865531", "#b679e7", "#496d3d",
