@@ -1,7 +1,7 @@
 """Bottleneck vectors: maps in two dimensions, and numbers for what the maps suggest.
 
 Conventions: vectors are `(n, dimensions)`, a row a clip or a song, Euclidean distance; labels have one value a row.
-Purity and readability leave out neighbours from the same song, for clips of one song lie together whatever else holds.
+Purity and `album_within_artist` leave out neighbours from the same song, for clips of one song lie together whatever else holds.
 Introduced in chapter 7.
 """
 

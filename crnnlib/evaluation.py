@@ -1,8 +1,8 @@
 """How good: scores, classes, confusions and calibration of clips or songs; `intervals` says how sure.
 
 Conventions: F1 is scikit-learn's over the classes that occur as truth or as decision, a class never hit counting 0;
-`f1_weighted` weighs classes by their clips or songs (the paper's), `f1_macro` equally. Introduced in chapter 6, *Read
-the results*.
+`f1_weighted` weighs classes by their clips or songs (the paper's), `f1_macro` equally. What `crnnlib.intervals` has is
+found here as well. Introduced in chapter 6, *Read the results*.
 """
 
 from collections.abc import Callable, Sequence

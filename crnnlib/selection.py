@@ -178,7 +178,7 @@ def pooled(trials: Iterable, level: str = "song") -> Scores:
     DataError
         If there are no trials, or their classes differ.
     ParameterError
-        If `level` is neither.
+        If `level` is neither "clip" nor "song".
 
     Examples
     --------

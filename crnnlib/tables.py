@@ -208,7 +208,7 @@ def differences(
 
 
 def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.DataFrame:
-    """One row per corpus, recipe and split, for one clip length; the paper's on artist20 comes first.
+    """One row per corpus, recipe and split, for one clip length; the paper's rows, on artist20, come first.
 
     Parameters
     ----------

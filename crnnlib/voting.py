@@ -42,7 +42,7 @@ class Scores:
     Raises
     ------
     ParameterError
-        If `level` is neither.
+        If `level` is neither "clip" nor "song".
     DataError
         If there are no rows, shapes disagree, a probability is not finite, a class is out of range, or one song has
         two truths.

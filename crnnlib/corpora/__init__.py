@@ -1,5 +1,6 @@
-"""Every source of music ends in one track table; `table` says what that is.
+"""Every source of music ends in one track table.
 
+`crnnlib.corpora.table` says what that is; `select`, `summary`, `carries` and `validate` are found here as well.
 Three corpora have names, and a part of one: ``demo`` is synthesised on the spot, ``opengame20`` is free music that
 `opengame20.fetch` brings, ``artist20`` is sent on request. Anything else is a path: a tree artist/album/song, a pile
 of tagged files, a CSV, FMA's tracks.csv, an MTG-Jamendo TSV. Introduced in chapter 1.
