@@ -1,8 +1,8 @@
 """Bottleneck vectors: maps in two dimensions, and numbers for what the maps suggest.
 
 Conventions: vectors are `(n, dimensions)`, a row a clip or a song, Euclidean distance; labels have one value a row.
-Purity and `album_within_artist` leave out neighbours from the same song, for clips of one song lie together whatever else holds.
-Introduced in chapter 7.
+Purity and `album_within_artist` leave out neighbours from the same song, for clips of one song lie together whatever
+else holds. Introduced in chapter 7.
 """
 
 from collections.abc import Sequence
