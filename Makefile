@@ -32,7 +32,7 @@ $(ENVIRONMENT):
 	else \
 	    $(SUPPORTED) || { echo "$(PYTHON) is not Python 3.11 to 3.13; name one: make PYTHON=python3.13"; exit 2; }; \
 	    .venv/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv .venv; \
-	    .venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock; \
+	    .venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock; \
 	    .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
 	fi
 	@touch $@
