@@ -1,8 +1,8 @@
 """Write the scores of the committed trials, and the record of the shipped model, into pages: python .ci/results.py
 
 Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CORPUS, clips of 3 s -->``,
-``<!-- other lengths minus 3 s -->`` or ``<!-- the shipped model -->``, and ``<!-- end -->``; what lies between is
-written here.
+``<!-- other lengths minus 3 s -->``, ``<!-- trials together minus one -->`` or ``<!-- the shipped model -->``, and
+``<!-- end -->``; what lies between is written here.
 """
 
 import re
@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from crnnlib import evaluation, identify, records, selection, tables
+from crnnlib import evaluation, identify, records, selection, splits, tables, voting
 from crnnlib.recipes import ABLATION
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
 SCORES = re.compile(r"(<!-- scores of ([\w.-]+)(?:, clips of (\S+) s)? -->\n).*?(<!-- end -->)", re.DOTALL)
 LENGTHS = re.compile(r"(<!-- other lengths minus 3 s -->\n).*?(<!-- end -->)", re.DOTALL)
+TOGETHER = re.compile(r"(<!-- trials together minus one -->\n).*?(<!-- end -->)", re.DOTALL)
 MODEL = re.compile(r"(<!-- the shipped model -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| recipe | split | clips | song level | clip level | trials | test songs |\n|---|---|--:|--:|--:|--:|--:|\n"
 
@@ -68,9 +69,36 @@ def lengths():
         several = " to ".join(str(n) for n in sorted({min(seeds), max(seeds)}))
         head = f"{corpus}, {split} split, {found['n'].max()} songs, {several} trial{'s' * (several != '1')}"
         columns[head] = found.apply(_difference, axis=1)
-    table = pd.DataFrame(columns).rename_axis("clips").reset_index()
-    lines = [table.columns, ["---"] + ["--:"] * len(columns), *table.to_numpy()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return _written(pd.DataFrame(columns).rename_axis("clips").reset_index())
+
+
+def together():
+    """Markdown: a song named by all trials of a setting in one soft vote, minus the same by each trial alone.
+
+    Of every setting whose folds test each song once a trial, in three trials or more; p is corrected over the table.
+    """
+    settings, about, pairs = {}, [], {}
+    for corpus in ("opengame20", "demo"):
+        for trial in records.load(ROOT / "book" / "results" / corpus):
+            split, design = splits.design(trial.record["split"]["name"])
+            if design.endswith("folds"):
+                key = f"{corpus}, {split} split", trial.record["recipe"]["name"], trial.record["clip_s"]
+                settings.setdefault(key, []).append(trial)
+    for (where, recipe, clip_s), trials in sorted(settings.items(), key=lambda one: (one[0][0][0] != "o", one[0])):
+        n_trials = len({trial.record["seed"] for trial in trials})
+        if n_trials >= 3:
+            one = voting.pool([voting.soft_vote(trial.test_clips) for trial in trials])
+            about.append((where, f"`{recipe}`, {clip_s:g} s", str(n_trials)))
+            pairs[str(about[-1])] = voting.soft_vote(one), one
+    found = tables.differences(pairs)
+    table = pd.DataFrame(about, found.index, ["corpus", "recipe, clips", "trials"])
+    table["one"], table["together"] = (found[end].map("{:.3f}".format) for end in "ba")
+    return _written(table.assign(difference=found.apply(_difference, axis=1)))
+
+
+def _written(table):
+    kinds = ["---" if name in ("clips", "corpus", "recipe, clips") else "--:" for name in table.columns]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [table.columns, kinds, *table.to_numpy()])
 
 
 def _difference(row):
@@ -109,6 +137,7 @@ def _level(record, decided):
 def written(text):
     """Return a page with its tables written anew."""
     text = SCORES.sub(lambda found: f"{found[1]}\n{scores(found[2], found[3])}\n{found[4]}", text)
+    text = TOGETHER.sub(lambda found: f"{found[1]}\n{together()}\n{found[2]}", text)
     text = LENGTHS.sub(lambda found: f"{found[1]}\n{lengths()}\n{found[2]}", text)
     return MODEL.sub(lambda found: f"{found[1]}\n{model()}\n{found[2]}", text)
 
