@@ -235,8 +235,8 @@ def _parser():
     store(command("extract", _extract, "compute the log-mel store of a corpus"))
     one = command("study", _study, "train and test a grid of trials, and print its scores")
     store(one)
-    one.add_argument("--recipe", default="paper", metavar="NAME", help="paper, beyond, beyond-pretrained, or one of "
-                     "the ablation, such as beyond-without-shift (default: paper)")  # fmt: skip
+    one.add_argument("--recipe", default="paper", metavar="NAME", help="paper, beyond, beyond-pretrained, one of these "
+                     "two with -joint behind it, or one of the ablation (default: paper)")  # fmt: skip
     one.add_argument(
         "--lengths", type=float, nargs="+", default=[3.0], metavar="S", help="clip lengths in seconds (default: 3)"
     )

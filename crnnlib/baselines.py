@@ -79,8 +79,9 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
         raise ParameterError(f"label={label!r}: expected a column of the track table: {', '.join(tracks.columns)}")
     learn, test = sorted(split.train + split.validation), sorted(split.test)
     tracks = tracks.loc[learn + test]
-    classes = tuple(sorted(set(tracks[label])))
-    truth = np.array([classes.index(value) for value in tracks[label]])
+    labels = tracks[label].astype(str)
+    classes = tuple(sorted(set(labels)))
+    truth = np.array([classes.index(value) for value in labels])
     known, n_classes = truth[: len(learn)], len(classes)
 
     def table(kind: str) -> np.ndarray:

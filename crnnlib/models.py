@@ -20,9 +20,9 @@ from crnnlib.layers import ConvBlock, NonLocal, StatisticsPooling, hard_sigmoid
 
 __all__ = ["VARIANTS", "BlockStatistics", "anatomy", "bottleneck", "crnn", "recalibrate"]
 
-#: Convolution blocks of each variant, as filters, pool (time, frequency) and convolutions before the pool: "paper";
-#: "less-pooling", whose first block keeps every frame; "larger" and "vgg", stacks that the authors' repository tries
-#: and the paper does not report. "1d", "rnn" and "pooled" have none; the last projects each frame and pools them all.
+#: Convolution blocks of each variant, as filters, pool (time, frequency) and convolutions before the pool. The first
+#: block of "less-pooling" keeps every frame; "larger" and "vgg" are stacks that the authors' repository tries and the
+#: paper does not report. "1d", "rnn" and "pooled" have none; the last projects each frame and pools them all.
 VARIANTS = {
     "paper": ((64, (2, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),
     "less-pooling": ((64, (1, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),

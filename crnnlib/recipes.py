@@ -49,6 +49,9 @@ class Recipe:
         Share of the target spread evenly over the classes.
     vote : {"majority", "soft"}
         From clips to songs.
+    statistics : bool
+        Let logistic regression on the statistics of whole songs, the baseline "logistic" on the same songs to learn
+        from, name each test song together with the network: one soft vote of the two.
     legacy_clips : bool
         Drop each song's last whole clip, as the authors' slicer does.
 
@@ -92,6 +95,7 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     vote: str = "majority"
+    statistics: bool = False
     legacy_clips: bool = False
 
     def __post_init__(self):
@@ -114,9 +118,10 @@ class Recipe:
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.max_epochs))
 
-    def to_songs(self, clips: voting.Scores) -> voting.Scores:
-        """Vote clip scores into song scores."""
-        return voting.majority_vote(clips) if self.vote == "majority" else voting.soft_vote(clips)
+    def to_songs(self, clips: voting.Scores, statistics: voting.Scores | None = None) -> voting.Scores:
+        """Vote clip scores into song scores, together with what `statistics` say of the same songs."""
+        songs = voting.majority_vote(clips) if self.vote == "majority" else voting.soft_vote(clips)
+        return songs if statistics is None else voting.soft_vote(voting.pool([songs, statistics]))
 
 
 #: The paper's recipe (section IV), with the batch norms measured anew after each epoch.
@@ -137,7 +142,7 @@ BEYOND = Recipe(
     augment_p=0.5,
     vote="soft",
 )
-#: A small network on the maps of a pretrained tagger: the same schedule, crops and vote, weight decay of 0.01.
+#: A small network on the maps of a pretrained tagger, with the same schedule, crops and vote, and weight decay of 0.01.
 BEYOND_PRETRAINED = Recipe(
     name="beyond-pretrained",
     schedule="cosine",
@@ -150,8 +155,13 @@ BEYOND_PRETRAINED = Recipe(
     weight_decay=1e-2,
     vote="soft",
 )
-#: `PAPER`, `BEYOND` and `BEYOND_PRETRAINED` by their names, as ``crnnlib study --recipe`` takes them.
+#: `PAPER`, `BEYOND` and `BEYOND_PRETRAINED` by their names, as ``crnnlib study --recipe`` takes them; and the last two
+#: as "beyond-joint" and "beyond-pretrained-joint", whose songs are named together with their `statistics`.
 RECIPES = {recipe.name: recipe for recipe in (PAPER, BEYOND, BEYOND_PRETRAINED)}
+RECIPES |= {
+    f"{recipe.name}-joint": dataclasses.replace(recipe, name=f"{recipe.name}-joint", statistics=True)
+    for recipe in (BEYOND, BEYOND_PRETRAINED)
+}
 
 #: What `BEYOND` adds to `PAPER`, and the fields that say so. The vote is left out, since it needs no training.
 INGREDIENTS = {

@@ -1,8 +1,9 @@
 """What a trial leaves behind, on disk.
 
 A record is two files, each written whole: ``NAME.npz`` with the test clips' probabilities and bottleneck (float16),
-and, last, ``NAME.json`` with everything else. New records go to ``$CRNNLIB_HOME/results/<corpus>``; `publish` copies
-them to ``book/results/<corpus>``, where a study never writes. Introduced in chapter 6, *Read the results*.
+with some recipes also what statistics say of the test songs, and, last, ``NAME.json`` with everything else. New records
+go to ``$CRNNLIB_HOME/results/<corpus>``; `publish` copies them to ``book/results/<corpus>``, where a study never
+writes. Introduced in chapter 6, *Read the results*.
 """
 
 import dataclasses
@@ -39,6 +40,8 @@ class Trial:
         Of the same clips.
     model : keras.Model, optional
         The trained network; None where the trial was read from its record.
+    statistics : voting.Scores, optional
+        What the recipe's regression on statistics says of the test songs; None where it has none.
 
     Examples
     --------
@@ -50,11 +53,12 @@ class Trial:
     test_clips: voting.Scores
     bottleneck: np.ndarray
     model: "keras.Model | None" = None
+    statistics: voting.Scores | None = None
 
     @property
     def songs(self) -> voting.Scores:
         """The test songs after the recipe's vote."""
-        return Recipe(**self.record["recipe"]).to_songs(self.test_clips)
+        return Recipe(**self.record["recipe"]).to_songs(self.test_clips, self.statistics)
 
 
 def save(trial: Trial, folder: str | Path, name: str) -> Path:
@@ -84,10 +88,15 @@ def save(trial: Trial, folder: str | Path, name: str) -> Path:
     clips, target = trial.test_clips, Path(folder, f"{name}.json")
     songs = {track_id: number for number, track_id in enumerate(trial.record["split"]["test"])}
     bottleneck = trial.bottleneck if trial.bottleneck.shape[1] <= _WIDEST else trial.bottleneck[:, :0]
+    more = {}
+    if trial.statistics is not None:
+        order = np.argsort([songs[track_id] for track_id in trial.statistics.track_id])
+        more["statistics"] = trial.statistics.probabilities[order].astype(np.float16)
     with files.atomic(target.with_suffix(".npz")) as temporary:
         np.savez_compressed(
             temporary,
             allow_pickle=False,
+            **more,
             probabilities=clips.probabilities.astype(np.float16),
             bottleneck=bottleneck.astype(np.float16),
             song=np.array([songs[track_id] for track_id in clips.track_id], np.int32),
@@ -221,6 +230,13 @@ def read(path: str | Path) -> Trial:
                 arrays["probabilities"].astype(np.float32), arrays["truth"], names, tuple(record["classes"]),
                 start=arrays["start"], level="clip",
             )  # fmt: skip
-            return Trial(record, clips, arrays["bottleneck"])
+            statistics = None
+            if "statistics" in arrays:
+                _, first = np.unique(arrays["song"], return_index=True)
+                statistics = voting.Scores(
+                    arrays["statistics"].astype(np.float32), clips.truth[first], record["split"]["test"],
+                    clips.classes, level="song",
+                )  # fmt: skip
+            return Trial(record, clips, arrays["bottleneck"], statistics=statistics)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise DataError(f"{path}: not a record of a trial ({error}); delete it and run the study again") from error

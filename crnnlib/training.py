@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from crnnlib import device, evaluation, files, models, voting
+from crnnlib import baselines, device, evaluation, features, files, models, voting
 from crnnlib.clips import Batches, ClipSet
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.loop import Run, batch_size
@@ -120,6 +120,7 @@ def train(
     """
     n_frames = store.settings.n_frames(clip_s)
     classes, parts = _clip_sets(store, tracks, split, n_frames, recipe, label)
+    statistics = _statistics(store, tracks, split, label) if recipe.statistics else None
     trial_id = identity(store, split, n_frames, recipe, seed, label)
     resident = device.has_gpu() if resident is None else resident
     dtype = dtype or device.best_dtype()
@@ -136,7 +137,7 @@ def train(
     vectors, probabilities = predict(run.model, test)
     names = np.array(test.track_ids)[test.song]
     clips = voting.Scores(probabilities, test.clip_labels, names, tuple(classes), start=test.start, level="clip")
-    songs = recipe.to_songs(clips)
+    songs = recipe.to_songs(clips, statistics)
     record = {
         "id": trial_id,
         "corpus": store.corpus,
@@ -157,7 +158,7 @@ def train(
         "dtype": dtype,
         **device.provenance(),
     }
-    return Trial(record, clips, vectors.astype(np.float16), run.model)
+    return Trial(record, clips, vectors.astype(np.float16), run.model, statistics)
 
 
 def predict(model: keras.Model, clips: ClipSet) -> tuple[np.ndarray, np.ndarray]:
@@ -186,6 +187,14 @@ def predict(model: keras.Model, clips: ClipSet) -> tuple[np.ndarray, np.ndarray]
     view = models.bottleneck(model)
     view.compile(jit_compile=device.jit())
     return tuple(view.predict(Batches(clips, batch_size(clips.n_frames, 64)), verbose=0))
+
+
+def _statistics(store, tracks, split, label):
+    """What logistic regression says of the test songs; from their log-mel, whatever the network gets."""
+    if not isinstance(store.settings, features.LogMel):
+        heard = tracks.loc[sorted(split.train + split.validation + split.test)]
+        store = features.extract(heard, features.LogMel(max_s=store.settings.max_s), progress=False)
+    return baselines.run("logistic", tracks, store, split, label, progress=False)
 
 
 def _clip_sets(store, tracks, split, n_frames, recipe, label):

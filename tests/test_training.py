@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnnlib import device, files, loop, recipes, splits, training
+from crnnlib import baselines, device, evaluation, files, loop, recipes, records, splits, training, voting
 from crnnlib.errors import DataError, ParameterError
 
 SHORT = dataclasses.replace(training.PAPER, name="short", max_epochs=3, width=0.25)
@@ -120,6 +120,18 @@ def test_without_hold_out_the_validation_songs_are_learnt_from_and_the_last_epoc
     assert learnt["best_epoch"] == len(learnt["history"]) == LIGHT.max_epochs
     assert {epoch["val_loss"] for epoch in learnt["history"]} == {None}
     assert learnt["id"] != held["id"]
+
+
+def test_statistics_name_songs_together_with_the_network(train, tracks, store, split, tmp_path):
+    trial = train(dataclasses.replace(LIGHT, vote="soft", statistics=True))
+    regression = baselines.run("logistic", tracks, store, split, progress=False)
+    joint = voting.soft_vote(voting.pool([voting.soft_vote(trial.test_clips), regression]))
+    np.testing.assert_array_equal(trial.songs.probabilities, joint.probabilities)
+    assert trial.record["scores"]["song"] == evaluation.scores(joint)
+    again = records.read(records.save(trial, tmp_path, "joint"))
+    np.testing.assert_array_equal(again.songs.track_id, joint.track_id)
+    np.testing.assert_array_equal(again.songs.truth, joint.truth)
+    np.testing.assert_allclose(again.songs.probabilities, joint.probabilities, atol=2e-3)
 
 
 def test_clips_on_the_device_train_as_those_from_disk(train):
