@@ -102,7 +102,8 @@ def _written(table):
 
 
 def _difference(row):
-    said = f"{row['difference']:+z.2f}<br>({row['low']:z.2f} to {row['high']:z.2f})".replace("-", "−")
+    step = f"{row['difference']:+z.2f}".replace("+0.00", "0.00")
+    said = f"{step}<br>({row['low']:z.2f} to {row['high']:z.2f})".replace("-", "−")
     return f"**{said}**" if row["p"] < 0.05 else said
 
 
