@@ -150,7 +150,7 @@ def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: 
         horizontal_spacing=0.02,
         vertical_spacing=min(0.3 / rows, 0.12),
         x_title="time (s)",
-        y_title="mel band",
+        y_title="band",
         figure=theme.blank(height=120 + 120 * rows, meta={"min_width": 160 * columns}),
     )
     for i, mel in enumerate(panels.values()):

@@ -187,8 +187,10 @@
   const narrow = (layout, width, traces) => {
     if (width >= 560) return;
     for (const trace of traces) if (trace.type === "bar" && trace.textposition === "outside") trace.textposition = "none";
-    layout.margin = { ...layout.margin, l: 8, r: 8, t: 40, b: 40 };
+    const beside = (layout.annotations || []).some((note) => note.textangle === -90); // a title of several axes has no room of its own
+    layout.margin = { ...layout.margin, l: beside ? 52 : 8, r: 8, t: 40, b: 40 };
     layout.font = { ...layout.font, size: 11 };
+    for (const trace of traces) if (trace.type === "heatmap") trace.showscale = false; // the picture needs its width
     const names = traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).map((trace) => trace.name || "");
     if (layout.showlegend === false || names.length < 2) return;
     const room = traces.some((trace) => (trace.mode || "").includes("lines")) ? 16 : 21; // letters in half of a phone

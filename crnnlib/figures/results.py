@@ -192,8 +192,11 @@ def calibration(bins: Mapping[str, pd.DataFrame] | pd.DataFrame) -> go.Figure:
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="perfect", line={"color": theme.GREY, "dash": "dot"}, hoverinfo="skip"
     )
-    for number, (label, rows) in enumerate(bins.items()):
+    largest = 1
+    for rows in bins.values():
         require(rows, "confidence", "accuracy", "n")
+        largest = max(largest, rows["n"].max())
+    for number, (label, rows) in enumerate(bins.items()):
         rows = rows[rows["n"] > 0]
         figure.add_scatter(
             x=rows["confidence"].to_numpy(float),
@@ -202,7 +205,7 @@ def calibration(bins: Mapping[str, pd.DataFrame] | pd.DataFrame) -> go.Figure:
             mode="lines+markers",
             name=theme.text(label),
             marker={
-                "size": 6 + 18 * np.sqrt(rows["n"].to_numpy(float) / rows["n"].max()),
+                "size": 6 + 18 * np.sqrt(rows["n"].to_numpy(float) / largest),
                 "color": theme.PALETTE[(2, 4, 0, 8)[number % 4]],
                 "symbol": theme.SYMBOLS[number % 5],
                 "opacity": 0.8,

@@ -51,7 +51,7 @@ _TEMPLATE = go.layout.Template(
         "margin": {"l": 60, "r": 16, "t": 28, "b": 52},
         "xaxis": _AXIS,
         "yaxis": _AXIS,
-        "legend": {"itemsizing": "constant", "bgcolor": "rgba(0,0,0,0)"},
+        "legend": {"itemsizing": "constant", "itemwidth": 44, "bgcolor": "rgba(0,0,0,0)"},
         "hoverlabel": {"align": "left"},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#767b84", "activecolor": "#499eff"},
     }
@@ -242,7 +242,8 @@ def stamp(figure: go.Figure, corpus: pd.DataFrame | str) -> go.Figure:
     >>> stamp(blank(), "demo").layout.annotations[-1].text
     'synthetic corpus'
     """
-    corner = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "bottom"}
+    # Left, since plotly's buttons appear on the right.
+    corner = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     label = {"text": text(corpus_label(corpus)), "showarrow": False, "font": {"size": 11}, "name": "corpus"}
     titled = any(note.y == 1 for note in figure.layout.annotations)
     figure = go.Figure(figure).add_annotation(corner | label | {"yshift": 24 if titled else 6})

@@ -131,7 +131,7 @@ def time_per_clip_length(trials: Iterable) -> go.Figure:
         )
     ticks = sorted(set(x))
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks], title="clip length (s)")
-    return figure.update_yaxes(title="time (s)", rangemode="tozero")
+    return figure.update_yaxes(rangemode="tozero").update_yaxes(title="time (s)", col=1)
 
 
 def growth(epochs: pd.DataFrame) -> go.Figure:
