@@ -51,7 +51,8 @@ class Recipe:
         From clips to songs.
     statistics : bool
         Let logistic regression on the statistics of whole songs, the baseline "logistic" on the same songs to learn
-        from, name each test song together with the network: one soft vote of the two.
+        from, name each test song together with the network: one soft vote of the two. `identify` asks the network
+        alone.
     legacy_clips : bool
         Drop each song's last whole clip, as the authors' slicer does.
 

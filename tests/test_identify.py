@@ -1,13 +1,11 @@
 """The network that ships with crnnlib: whole, safe, and the one that its record describes."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import soundfile
 
 from crnnlib import corpora, identify, records, voting
-from crnnlib.recipes import BEYOND
+from crnnlib.recipes import BEYOND, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,7 @@ def test_without_a_trained_model_the_shipped_one_answers(home, shipped, tmp_path
 
 def test_shipped_model_is_what_its_record_says(shipped):
     record = shipped.record
-    assert record["recipe"] == dataclasses.asdict(BEYOND)
+    assert Recipe(**record["recipe"]) == BEYOND
     assert record["corpus"] == "opengame20"
     assert len(shipped.classes) == 20
     assert shipped.network.count_params() == record["n_parameters"]
