@@ -76,12 +76,13 @@ def together():
     """Markdown: a song named by all trials of a setting in one soft vote, minus the same by each trial alone.
 
     Of every setting whose folds test each song once a trial, in three trials or more; p is corrected over the table.
+    Recipes that let statistics vote as well are left out: their networks are those of others.
     """
     settings, about, pairs = {}, [], {}
     for corpus in ("opengame20", "demo"):
         for trial in records.load(ROOT / "book" / "results" / corpus):
             split, design = splits.design(trial.record["split"]["name"])
-            if design.endswith("folds"):
+            if design.endswith("folds") and trial.statistics is None:
                 key = f"{corpus}, {split} split", trial.record["recipe"]["name"], trial.record["clip_s"]
                 settings.setdefault(key, []).append(trial)
     for (where, recipe, clip_s), trials in sorted(settings.items(), key=lambda one: (one[0][0][0] != "o", one[0])):
