@@ -89,16 +89,16 @@ def together():
         n_trials = len({trial.record["seed"] for trial in trials})
         if n_trials >= 3:
             one = voting.pool([voting.soft_vote(trial.test_clips) for trial in trials])
-            about.append((where, f"`{recipe}`, {clip_s:g} s", str(n_trials)))
+            about.append((where, f"`{recipe}`", f"{clip_s:g} s", str(n_trials)))
             pairs[str(about[-1])] = voting.soft_vote(one), one
     found = tables.differences(pairs)
-    table = pd.DataFrame(about, found.index, ["corpus", "recipe, clips", "trials"])
+    table = pd.DataFrame(about, found.index, ["corpus", "recipe", "clips", "trials"])
     table["one"], table["together"] = (found[end].map("{:.3f}".format) for end in "ba")
     return _written(table.assign(difference=found.apply(_difference, axis=1)))
 
 
 def _written(table):
-    kinds = ["---" if name in ("clips", "corpus", "recipe, clips") else "--:" for name in table.columns]
+    kinds = ["---" if name in ("clips", "corpus", "recipe") else "--:" for name in table.columns]
     return "".join(f"| {' | '.join(line)} |\n" for line in [table.columns, kinds, *table.to_numpy()])
 
 

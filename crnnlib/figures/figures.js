@@ -188,7 +188,7 @@
     if (width >= 560) return;
     for (const trace of traces) if (trace.type === "bar" && trace.textposition === "outside") trace.textposition = "none";
     const beside = (layout.annotations || []).some((note) => note.textangle === -90); // a title of several axes has no room of its own
-    layout.margin = { ...layout.margin, l: beside ? 52 : 8, r: 8, t: 40, b: 40 };
+    layout.margin = { ...layout.margin, l: beside ? 64 : 8, r: 8, t: 40, b: 40 };
     layout.font = { ...layout.font, size: 11 };
     for (const trace of traces) if (trace.type === "heatmap") trace.showscale = false; // the picture needs its width
     const names = traces.filter((trace) => trace.showlegend !== false && trace.visible !== false).map((trace) => trace.name || "");
