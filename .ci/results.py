@@ -78,19 +78,20 @@ def together():
     Of every setting whose folds test each song once a trial, in three trials or more; p is corrected over the table.
     Recipes that let statistics vote as well are left out: their networks are those of others.
     """
-    settings, about, pairs = {}, [], {}
+    about, pairs = [], {}
     for corpus in ("opengame20", "demo"):
+        settings = {}
         for trial in records.load(ROOT / "book" / "results" / corpus):
             split, design = splits.design(trial.record["split"]["name"])
             if design.endswith("folds") and trial.statistics is None:
-                key = f"{corpus}, {split} split", trial.record["recipe"]["name"], trial.record["clip_s"]
+                key = split, trial.record["recipe"]["name"], trial.record["clip_s"]
                 settings.setdefault(key, []).append(trial)
-    for (where, recipe, clip_s), trials in sorted(settings.items(), key=lambda one: (one[0][0][0] != "o", one[0])):
-        n_trials = len({trial.record["seed"] for trial in trials})
-        if n_trials >= 3:
-            one = voting.pool([voting.soft_vote(trial.test_clips) for trial in trials])
-            about.append((where, f"`{recipe}`", f"{clip_s:g} s", str(n_trials)))
-            pairs[str(about[-1])] = voting.soft_vote(one), one
+        for (split, recipe, clip_s), trials in sorted(settings.items()):
+            n_trials = len({trial.record["seed"] for trial in trials})
+            if n_trials >= 3:
+                one = voting.pool([voting.soft_vote(trial.test_clips) for trial in trials])
+                about.append((f"{corpus}, {split} split", f"`{recipe}`", f"{clip_s:g} s", str(n_trials)))
+                pairs[str(about[-1])] = voting.soft_vote(one), one
     found = tables.differences(pairs)
     table = pd.DataFrame(about, found.index, ["corpus", "recipe", "clips", "trials"])
     table["one"], table["together"] = (found[end].map("{:.3f}".format) for end in "ba")
