@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import crnnlib
-from crnnlib import corpora, identify, musicnn, training
+from crnnlib import baselines, corpora, features, identify, musicnn, records, splits, training
 from crnnlib.__main__ import main
 
 
@@ -83,12 +83,20 @@ def test_a_network_on_pretrained_maps_is_studied_mapped_and_asked(home, music_tr
     untrained = musicnn.network()
     view = keras.Model(untrained.input, untrained.get_layer("maps").output)
     monkeypatch.setattr(musicnn, "_maps", lambda: view)
-    grid = ["--recipe", "beyond-pretrained", "--lengths", "1", "--trials", "1", "--max-epochs", "2", "--json"]
+    grid = ["--recipe", "beyond-pretrained-joint", "--lengths", "1", "--trials", "1", "--max-epochs", "2", "--json"]
     assert main(["study", str(music_tree), *grid]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {(row["recipe"], row["level"]) for row in rows} == {
-        ("beyond-pretrained-2-epochs", level) for level in ("clip", "song")
+        ("beyond-pretrained-joint-2-epochs", level) for level in ("clip", "song")
     }
+    tracks = corpora.load(music_tree)
+    store = features.extract(tracks, features.LogMel(), progress=False)
+    for trial in records.results(tracks.attrs["corpus"]):
+        split = splits.Split(**trial.record["split"])
+        heard = baselines.run("logistic", tracks, store, split, progress=False)  # by log-mel, not by the tagger's maps
+        said = dict(zip(trial.statistics.track_id, trial.statistics.probabilities, strict=True))
+        for song, probabilities in zip(heard.track_id, heard.probabilities, strict=True):
+            np.testing.assert_allclose(said[song], probabilities, atol=2e-3)
     assert main(["map", str(music_tree), "--method", "pca", "--output", str(tmp_path / "map.html")]) == 0
     capsys.readouterr()
     song = corpora.load(music_tree).path.iloc[0]
