@@ -105,7 +105,7 @@ class RandomChannel(Augmentation):
     Parameters
     ----------
     top_db : float, default=80.0
-        Range of the clip, as of `crnnlib.logmel.LogMel`.
+        Range of the clip, as in `crnnlib.logmel.LogMel`.
     p, seed, **kwargs
         Of `Augmentation`.
 

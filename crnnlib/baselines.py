@@ -3,7 +3,7 @@
 `gaussian` and `gaussian+chroma` follow Ellis (2007), `svm` follows Mandel & Ellis (2005), `logistic` is the plainest
 learner on such statistics, `musicnn` the same learner on a pretrained tagger's features. MFCCs are the cosine
 transform of the stored log-mel, and audio is cut as the store's was, so all hear what the network hears. Nothing here
-is tuned: training and validation songs both serve to learn. Introduced in chapter 8, *Go beyond the paper*.
+is tuned: training and validation songs both serve to learn. See chapter 8, *Go beyond the paper*.
 """
 
 from collections.abc import Iterable
@@ -106,7 +106,7 @@ def beside(trials: Iterable, name: str, tracks: pd.DataFrame, store) -> Scores:
     trials : iterable of Trial
         From `records.results`.
     name, tracks, store
-        As of `run`; the class is the trials' label.
+        As for `run`; the class is the trials' label.
 
     Returns
     -------

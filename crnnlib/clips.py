@@ -2,7 +2,7 @@
 
 A clip is `n_frames` successive frames of one song. Fixed clips do not overlap and start at frame 0; random crops start
 anywhere. Arrays are time-major (clip, n_frames, n_mels), float32, dB. Clips are read from the store when they are
-needed: one contiguous read each, no file kept open. Introduced in chapter 5, *Train across clip lengths*.
+needed: one contiguous read each, no file kept open. See chapter 5, *Train across clip lengths*.
 """
 
 import dataclasses

@@ -2,7 +2,7 @@
 
 Conventions: vectors are `(n, dimensions)`, a row a clip or a song, Euclidean distance; labels have one value a row.
 Purity and `album_within_artist` leave out neighbours from the same song, for clips of one song lie together whatever
-else holds. Introduced in chapter 7.
+else holds. See chapter 7.
 """
 
 from collections.abc import Sequence

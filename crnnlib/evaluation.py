@@ -2,7 +2,7 @@
 
 Conventions: F1 is scikit-learn's over the classes that occur as truth or as decision, a class never hit counting 0;
 `f1_weighted` weighs classes by their clips or songs (the paper's), `f1_macro` equally. What `crnnlib.intervals` has is
-found here as well. Introduced in chapter 6, *Read the results*.
+found here as well. See chapter 6, *Read the results*.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
 """Name the artist of a song with a trained model.
 
 A model is two files: ``NAME.keras``, loaded in Keras' safe mode, and ``NAME.json``, the record of its trial, which
-says how its features are made and what its classes are. Introduced in chapter 9, *Identify your own music*.
+says how its features are made and what its classes are. See chapter 9, *Identify your own music*.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """How sure is a score, and is a difference real: resampling whole songs.
 
 Conventions: intervals are 95 % percentile bootstraps that draw songs, or groups of songs such as albums, with
-replacement; never single clips, which are not independent. Introduced in chapter 6, *Read the results*.
+replacement; never single clips, which are not independent. See chapter 6, *Read the results*.
 """
 
 from collections.abc import Mapping, Sequence

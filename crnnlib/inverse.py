@@ -1,7 +1,7 @@
 """Log-mel back to sound, to hear what a picture keeps. For listening only: nothing is learnt from it.
 
 Conventions as in `crnnlib.logmel`: pictures are time-major ``(frames, n_mels)`` in dB, sound is mono float32 at `sr`.
-Introduced in chapter 2.
+See chapter 2.
 """
 
 import numpy as np

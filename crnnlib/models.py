@@ -2,9 +2,9 @@
 
 Input: log-mel clips in dB, time-major (batch, n_frames, n_mels), float32. Output: softmax (batch, n_classes), float32.
 Input normalisation, GRUs and softmax always compute in float32; the convolution blocks may compute in bfloat16, which
-would round -100 dB to half a decibel. Introduced in chapter 4, *Build the CRNN*.
+would round -100 dB to half a decibel. See chapter 4, *Build the CRNN*.
 
-Reference: Nasrullah & Zhao, *Musical Artist Classification with Convolutional Recurrent Neural Networks*, IJCNN 2019,
+Reference: Nasrullah & Zhao, *Music Artist Classification with Convolutional Recurrent Neural Networks*, IJCNN 2019,
 section III.
 """
 
@@ -81,7 +81,7 @@ def crnn(
     Raises
     ------
     ParameterError
-        For an unknown variant or head, fewer than two classes, or a clip or bands too few for the pools.
+        For an unknown variant or head, fewer than two classes, or a clip too short, or bands too few, for the pools.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 musicnn (Pons & Serra 2019, ISC licence) gives three seconds of music 50 tags. Its package of 29 MB carries the weights
 as TensorFlow 1 checkpoints and pins old libraries, so it is fetched alone, its arrays are read, and the network is
 built anew in Keras. Input is time-major, ``(187, 96)``: ``log10(10000 S + 1)`` of a mel power spectrogram at 16 kHz
-(`n_fft=512`, `hop_length=256`, 96 bands), in float32 where the original rounds to float16. Introduced in chapter 8,
+(`n_fft=512`, `hop_length=256`, 96 bands), in float32 where the original rounds to float16. See chapter 8,
 *Go beyond the paper*.
 """
 
@@ -91,7 +91,7 @@ def fetch() -> Path:
     Raises
     ------
     DataError
-        If there is no installer, no network, or the content is not what was expected.
+        If there is no installer, no internet, or the content is not what was expected.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """One split: three disjoint sets of songs, and the proof that nothing leaks from one to another.
 
-`crnnlib.splits` draws them and hands `Split` on. Introduced in chapter 3, *Split without leaking*.
+`crnnlib.splits` draws them and hands `Split` on. See chapter 3, *Split without leaking*.
 """
 
 import dataclasses

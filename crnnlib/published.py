@@ -2,7 +2,7 @@
 
 The authors' repository holds a CSV file per trial; `paper_results.csv` is their union. Tables are recomputed from it,
 the printed values stand beside them, and an erratum is whatever the two do not agree on. Scores are weighted F1 on
-artist20 unless a column says otherwise; the paper's "frame level" is the level of clips. Introduced in chapter
+artist20 unless a column says otherwise; the paper's "frame level" is the level of clips. See chapter
 6, *Read the results*.
 """
 
@@ -64,7 +64,7 @@ def trials() -> pd.DataFrame:
 
     References
     ----------
-    Nasrullah & Zhao, "Musical artist classification with convolutional recurrent neural networks", IJCNN 2019.
+    Nasrullah & Zhao, "Music artist classification with convolutional recurrent neural networks", IJCNN 2019.
 
     Examples
     --------

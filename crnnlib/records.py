@@ -3,7 +3,7 @@
 A record is two files, each written whole: ``NAME.npz`` with the test clips' probabilities and bottleneck (float16),
 with some recipes also what statistics say of the test songs, and, last, ``NAME.json`` with everything else. New records
 go to ``$CRNNLIB_HOME/results/<corpus>``; `publish` copies them to ``book/results/<corpus>``, where a study never
-writes. Introduced in chapter 6, *Read the results*.
+writes. See chapter 6, *Read the results*.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Which trials belong together: picked by what they are, paired, pooled.
 
 Conventions: a trial is a `records.Trial`; a split is named by its kind, "song" or "album", whatever its folds.
-Introduced in chapter 6, *Read the results*.
+See chapter 6, *Read the results*.
 """
 
 from collections.abc import Iterable

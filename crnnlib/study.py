@@ -1,6 +1,6 @@
 """A grid of trials that loses no work: what is recorded is not run again, what was cut short goes on.
 
-Records (see `crnnlib.records`) are named ``<recipe>-<split>-<frames>-<seed>-<id>``. Introduced in chapter 5,
+Records (see `crnnlib.records`) are named ``<recipe>-<split>-<frames>-<seed>-<id>``. See chapter 5,
 *Train across clip lengths*.
 """
 

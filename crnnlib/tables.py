@@ -1,6 +1,6 @@
 """Tables that a reader compares: a row per trial, means of trials, the paper's layout with own scores, differences.
 
-Conventions: a trial is a `records.Trial`; scores are shares in [0, 1]. Introduced in chapter 6, *Read the results*.
+Conventions: a trial is a `records.Trial`; scores are shares in [0, 1]. See chapter 6, *Read the results*.
 """
 
 from collections.abc import Mapping, Sequence
@@ -111,8 +111,8 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Text. Rows are split and what is told (mean and best of the paper's trials, then mean, best, 95 % interval,
-        number of trials and of what each tested, and the difference of the means), columns are the clip lengths of
+        Text. A row for each split and each figure: mean and best of the paper's trials, then mean, best, 95 % interval,
+        number of trials and of what each tested, and the difference of the means. Columns are the clip lengths of
         both. "not run" where there is no trial here, "none" where the paper has none.
 
     Raises
@@ -230,7 +230,9 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
     ['0.937', '0.651']
     """
     paper = published.trials().groupby(["level", "split", "clip_s"])
-    paper = paper.agg(mean=("f1_weighted", "mean"), trials=("trial", "size"), n=("support", "max")).reset_index()
+    paper = paper.agg(
+        mean=("f1_weighted", "mean"), trials=("trial", "size"), n=("support", "max"), fewest=("support", "min")
+    ).reset_index()
     paper = paper.assign(recipe="paper", design="one split", low=float("nan"), high=float("nan"))
     rows = []
     for corpus, summary in {"artist20 (paper)": paper, **summaries}.items():
@@ -242,10 +244,11 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
             clip, song = (
                 mine[(mine["clip_s"] == nearest) & (mine["level"] == level)].iloc[0] for level in ("clip", "song")
             )
+            fewest = "" if song.get("fewest", song["n"]) == song["n"] else f"{song['fewest']:.0f} to "
             rows.append({
                 "corpus": corpus, "recipe": recipe, "split": split, "F1, song level": bracketed(song),
                 "F1, clip level": bracketed(clip), "clips": f"{nearest:g} s", "design": song["design"],
-                "trials × songs": f"{song['trials']:.0f} × {song['n']:.0f}",
+                "trials × songs": f"{song['trials']:.0f} × {fewest}{song['n']:.0f}",
             })  # fmt: skip
     return pd.DataFrame(rows)
 

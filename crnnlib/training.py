@@ -3,7 +3,7 @@
 `train` runs epoch by epoch and writes its whole state after each, so a killed trial goes on where it was and ends as
 an undisturbed one would. Its identity is what it was trained on (track ids and content), split, clip length, recipe,
 label and seed; versions, device and revision are recorded but do not count. The recipes of
-`crnnlib.recipes` are found here as well. Introduced in chapter 5, *Train across clip lengths*.
+`crnnlib.recipes` are found here as well. See chapter 5, *Train across clip lengths*.
 """
 
 import dataclasses

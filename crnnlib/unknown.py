@@ -1,7 +1,7 @@
 """When to say "none of these": songs by artists that a network was never trained on.
 
 Conventions: confidence is the largest probability of a song or clip; a decision is kept where confidence reaches a
-threshold, else refused. The truth of unknown songs is none of the classes and is not read. Introduced in chapter 9,
+threshold, else refused. The truth of unknown songs is none of the classes and is not read. See chapter 9,
 *Identify your own music*.
 """
 

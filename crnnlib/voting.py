@@ -1,7 +1,7 @@
 """From clip scores to song decisions.
 
 Conventions: probabilities are `(n, n_classes)` in [0, 1], rows sum to 1; classes are numbered as in `Scores.classes`;
-a tie goes to the lowest class; songs come out sorted by `track_id`. Introduced in chapter 6, *Read the results*.
+a tie goes to the lowest class; songs come out sorted by `track_id`. See chapter 6, *Read the results*.
 """
 
 from collections.abc import Sequence
@@ -150,7 +150,7 @@ def majority_vote(clips: Scores, threshold: float = 0.5) -> Scores:
 
     References
     ----------
-    Nasrullah & Zhao, "Musical artist classification with convolutional recurrent neural networks", IJCNN 2019.
+    Nasrullah & Zhao, "Music artist classification with convolutional recurrent neural networks", IJCNN 2019.
 
     Examples
     --------

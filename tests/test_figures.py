@@ -157,9 +157,10 @@ def test_f1_joins_means_and_keeps_trials():
     assert figure.data[1].y.tolist() == [0.4, 0.6]
 
 
-def test_confusion_shows_shares_and_hovers_counts():
+def test_confusion_shows_shares_and_counts():
     heat = results()["confusion"].data[0]
     assert heat.z.tolist() == [[1.0, 0.0], [1.0, 0.0]]
+    assert heat.text.tolist() == [["2", ""], ["1", ""]]
     assert heat.customdata.tolist() == [[[2, 2], [0, 2]], [[1, 1], [0, 1]]]
 
 

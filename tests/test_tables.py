@@ -112,6 +112,7 @@ def test_overview_names_all_that_a_score_needs():
     rows = [cell(), cell(level="clip", mean=0.3), cell(clip_s=10.0), cell(level="clip", clip_s=10.0)]
     table = tables.overview({"demo": pd.DataFrame(rows)}, clip_s=4)
     assert table["corpus"].tolist() == ["artist20 (paper)", "artist20 (paper)", "demo"]
+    assert table["trials × songs"].tolist()[:2] == ["3 × 142", "3 × 229 to 251"]
     mine = ["demo", "paper", "album", "0.500 (0.40 to 0.70)", "0.300 (0.40 to 0.70)", "3 s", "3 folds", "2 × 24"]
     assert table.iloc[2].tolist() == mine
 

@@ -3,7 +3,7 @@
 `crnnlib.corpora.table` says what that is; `select`, `summary`, `carries` and `validate` are found here as well.
 Three corpora have names, and a part of one: ``demo`` is synthesised on the spot, ``opengame20`` is free music that
 `opengame20.fetch` brings, ``artist20`` is sent on request. Anything else is a path: a tree artist/album/song, a pile
-of tagged files, a CSV, FMA's tracks.csv, an MTG-Jamendo TSV. Introduced in chapter 1.
+of tagged files, a CSV, FMA's tracks.csv, an MTG-Jamendo TSV. See chapter 1.
 """
 
 import csv
@@ -42,7 +42,7 @@ def load(source: str | Path | None = None) -> pd.DataFrame:
     Raises
     ------
     ParameterError
-        If `source` is empty or no text, or asks of the demo what it has not.
+        If `source` is empty, or neither text nor a path, or asks of the demo what it has not.
     DataError
         If there is no usable music; the message says what was expected, and what to do.
 

@@ -3,7 +3,7 @@
 An artist is a way of writing (modes, progressions, rhythms, tempo, register: ``crnnlib.corpora.score``) and a choice of
 instruments (``crnnlib.corpora.synth``); an album is a studio that marks each song (``crnnlib.corpora.studio``).
 Artists and studios are listed in ``demo.toml``. A studio serves several artists, and none of them twice, so that a
-classifier that listens to the studio is fooled by the next album: the producer effect, with a knob. Introduced in
+classifier that listens to the studio is fooled by the next album: the producer effect, with a knob. See
 chapter 1.
 """
 

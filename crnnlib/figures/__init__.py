@@ -1,8 +1,8 @@
-"""The figures of the book: each function takes finished tables and returns a plotly figure; none computes a score.
+"""The figures of the book: from finished tables, trials or spectrograms to plotly figures; none computes a score.
 
-`show` puts a figure on a notebook's page, with its caption, its alternative text and the name of the corpus; a `player`
-lets a click on it be heard. `styles` gives each artist one colour and symbol for all figures. What the modules below
-have is found here, as ``figures.show``.
+`show` puts a figure on a notebook's page, with its caption, its alternative text and the name of the corpus; with a
+`player` a click on it is heard. `styles` gives each artist one colour and symbol for all figures. What the modules
+below have can be had from here, as ``figures.show``.
 """
 
 from crnnlib.figures.architecture import architecture, receptive_fields

@@ -1,6 +1,6 @@
-"""Figures of a network, from its anatomy: its layers drawn to scale, and how much of a clip they see.
+"""Figures of a network, from its anatomy: its layers as boxes, and how much of a clip they see.
 
-Conventions: the table comes from `models.anatomy`; time runs to the right, frequency upwards. Introduced in chapter 4.
+Conventions: the table comes from `models.anatomy`; time runs to the right, frequency upwards. See chapter 4.
 """
 
 import math
@@ -51,14 +51,13 @@ def architecture(layers: pd.DataFrame) -> go.Figure:
         x, y = _block(_edge(_WIDTH, time / frames), _edge(_HEIGHT, height / bands), _edge(_DEPTH, (channels - 1) / 128))
         name, shape = theme.text(row.Index), " × ".join(map(str, row.shape))
         colour = _COLOURS.get(row.kind, theme.PALETTE[15])
-        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         figure.add_scatter(
             x=[None if value is None else place * _PITCH + value for value in x],
             y=y,
             mode="lines",
             line={"color": colour, "width": 1.5},
             fill="toself",
-            fillcolor=f"rgba({red},{green},{blue},0.3)",
+            fillcolor=theme.pale(colour),
             text=f"<b>{name}</b> ({row.kind})<br>{shape}<br>{row.parameters:,} parameters",
             hoverinfo="text",
             hoveron="fills",

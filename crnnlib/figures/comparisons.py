@@ -1,7 +1,7 @@
 """Figures that hold settings against each other: paired differences, ablations, the producer effect.
 
-Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed. Introduced in chapter
-8.
+Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed. See chapters
+3 and 8.
 """
 
 import numpy as np
@@ -96,13 +96,15 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
     if baseline is not None and baseline not in rows.index:
         raise ParameterError(f"baseline={baseline!r}: expected one of {', '.join(map(str, rows.index))}")
     labels, figure = _rows(rows.index)
+    colours = [theme.GREY if label == baseline else theme.PALETTE[2] for label in rows.index]
     figure.add_bar(
         x=rows["score"].to_numpy(float),
         y=labels,
         orientation="h",
+        # Pale, so that the intervals on them can be seen.
         marker={
-            "color": [theme.GREY if label == baseline else theme.PALETTE[2] for label in rows.index],
-            "opacity": 0.55,
+            "color": [theme.pale(colour) for colour in colours],
+            "line": {"color": colours, "width": 1},
         },
         error_x=error_bars(rows, "score"),
         customdata=rows[["low", "high"]].to_numpy(np.float32),
@@ -114,7 +116,7 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
 
 
 def dial(rows: pd.DataFrame) -> go.Figure:
-    """Score of the two splits against the strength of the synthesised producer effect; their gap is the leak.
+    """Score of the two splits against the strength of the synthesised producer effect; their gap is what it costs.
 
     Parameters
     ----------

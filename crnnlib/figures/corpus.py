@@ -1,6 +1,6 @@
-"""Figures of a corpus: who is in it, how much, how it looks in log-mel. Introduced in chapters 1 and 3.
+"""Figures of a corpus: who is in it, how much, how it looks in log-mel. See chapters 1 and 3.
 
-Conventions: a track table comes in, sorted artists go down the page, lengths are in seconds or minutes, levels in dB.
+Conventions: a track table comes in, artists go down the page, lengths are in seconds or minutes, levels in dB.
 """
 
 import math
@@ -97,6 +97,7 @@ def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
             x=songs["seconds"].to_numpy(float),
             name=theme.text(artist),
             marker={"color": styles[artist].colour, "symbol": styles[artist].symbol, "size": 5},
+            fillcolor=theme.pale(styles[artist].colour),
             line_width=1,
             boxpoints="all",
             jitter=0.5,
@@ -130,7 +131,7 @@ def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: 
 
     References
     ----------
-    Nasrullah & Zhao, "Musical artist classification with convolutional recurrent neural networks", IJCNN 2019, fig. 1.
+    Nasrullah & Zhao, "Music artist classification with convolutional recurrent neural networks", IJCNN 2019, fig. 1.
 
     Examples
     --------
@@ -204,7 +205,7 @@ def album_spectra(spectra: pd.DataFrame) -> go.Figure:
     artists = list(dict.fromkeys(owners))
     place = dict.fromkeys(artists, 0)
     figure = theme.blank(height=440)
-    dashes = ("solid", "dash", "dot", "dashdot", "longdash")
+    dashes = ("solid", "dash", "dot", "dashdot", "14px,3px")  # told apart in a legend's short key
     for owner, (_, album) in zip(owners, spectra.columns, strict=True):
         figure.add_scatter(
             x=spectra.index.to_numpy(float),

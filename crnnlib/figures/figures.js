@@ -196,7 +196,7 @@
     const room = traces.some((trace) => (trace.mode || "").includes("lines")) ? 16 : 21; // letters in half of a phone
     const columns = Math.max(...names.map((name) => name.length)) > room ? 1 : 2;
     const rows = Math.ceil(names.length / columns);
-    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, itemwidth: 30, entrywidth: 0.96 / columns, entrywidthmode: "fraction" };
+    layout.legend = { ...layout.legend, orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", font: { size: 11 }, itemwidth: columns === 1 ? 44 : 30, entrywidth: 0.96 / columns, entrywidthmode: "fraction" };
     layout.height += Math.min(rows, 14) * 19;
     layout.margin.b += Math.min(rows, 14) * 19;
   };

@@ -1,4 +1,4 @@
-"""Figures to explore by ear: maps of clips or songs, and the vote across a song. Introduced in chapters 7 and 9.
+"""Figures to explore by ear: maps of clips or songs, and the vote across a song. See chapters 7 and 9.
 
 Conventions: a point's `start` is in seconds; a click plays `clip_s` seconds from there (`show` with a `player`). The
 axes of a map carry no unit. Points are drawn by WebGL: 2,000 a view keep a page below 2 MB, 10,000 still draw.
@@ -180,7 +180,7 @@ def timeline(
     track_id : str, optional
         Which song; may be left out if there is but one.
     top : int
-        How many artists have a row; the rest is summed up in the last.
+        How many artists have a row; the others share one more.
     frame_s : float
         Seconds from one frame to the next.
 

@@ -3,7 +3,7 @@
 A notebook's output carries two forms: plotly's JSON, which JupyterLab draws, and HTML, which the book shows. The HTML
 holds data only; ``figures.js`` draws it when it comes into view, in the colours of the page, and makes native lists of
 its menus. What stands between ``<!--lab-->`` and ``<!--/lab-->`` is for JupyterLab; the book's extension drops it.
-Introduced in chapter 1.
+See chapter 1.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ CONFIG = {
 
 @dataclass(frozen=True)
 class Embedded:
-    """A figure with all that a page says about it; notebooks display it, `embed` makes it.
+    """A figure with all that a page says about it; `embed` makes it, notebooks display it.
 
     Parameters
     ----------

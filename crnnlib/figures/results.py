@@ -1,4 +1,4 @@
-"""Figures of results: scores against clip length, confusions, votes, calibration. Introduced in chapter 6.
+"""Figures of results: scores against clip length, confusions, votes, calibration, refusals. See chapters 6 and 9.
 
 Conventions: tables come in with scores and intervals computed (by `crnnlib.evaluation` or `crnnlib.tables`);
 scores are shares in [0, 1]; an interval is columns `low` and `high`. Nothing here computes a score.
@@ -83,7 +83,7 @@ def f1_by_clip_length(
 
 
 def confusion(counts: pd.DataFrame) -> go.Figure:
-    """Who is taken for whom: rows are the truth, columns the decision, colour the share of the row.
+    """Who is taken for whom: rows are the truth, columns the decision, numbers the count, colour the share of the row.
 
     Parameters
     ----------
@@ -109,6 +109,7 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
         raise ParameterError("rows and columns differ: expected the same artists in the same order")
     names = [theme.text(name, 22) for name in counts.index]
     values = counts.to_numpy(float)
+    told = np.where(values > 0, values.astype(int).astype(str), "")
     share = values / np.maximum(values.sum(1, keepdims=True), 1)
     side = 190 + max(26 * len(names), 200)
     figure = theme.blank(height=side, meta={"min_width": min(side, 700)} if len(names) > 10 else {})
@@ -116,6 +117,8 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
         z=share.astype(np.float32),
         x=names,
         y=names,
+        text=told,
+        texttemplate="%{text}",
         customdata=np.stack([values, np.broadcast_to(values.sum(1, keepdims=True), values.shape)], -1).astype(int),
         zmin=0,
         zmax=1,
@@ -253,7 +256,7 @@ def refusals(table: pd.DataFrame, chosen: float | None = None) -> go.Figure:
         )
     if chosen is not None:
         figure.add_vline(x=float(chosen), line={"color": theme.GREY, "dash": "dot"})
-    figure.update_xaxes(title="least confidence for an answer", range=[0, 1.03], tickformat=".0%")
+    figure.update_xaxes(title="least confidence for an answer", range=[-0.02, 1.02], tickformat=".0%")
     return figure.update_yaxes(title="share of songs", range=[0, 1.03], tickformat=".0%")
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-__all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "stamp", "styles", "text", "wrapped"]
+__all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "pale", "stamp", "styles", "text", "wrapped"]
 
 # fmt: off
 #: Twenty colours; those that share a symbol are far apart.
@@ -103,6 +103,28 @@ def styles(artists: pd.DataFrame | Iterable[str]) -> dict[str, Style]:
     names = sorted({str(name) for name in names})
     turn, kinds = len(PALETTE), len(SYMBOLS)
     return {name: Style(PALETTE[i % turn], SYMBOLS[(i + i // turn) % kinds]) for i, name in enumerate(names)}
+
+
+def pale(colour: str) -> str:
+    """A colour to fill areas with, on which points and intervals can be seen.
+
+    Parameters
+    ----------
+    colour : str
+        Hexadecimal.
+
+    Returns
+    -------
+    str
+        The same, a quarter opaque.
+
+    Examples
+    --------
+    >>> pale("#499eff")
+    'rgba(73, 158, 255, 0.25)'
+    """
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return f"rgba({red}, {green}, {blue}, 0.25)"
 
 
 def text(value, longest: int = 60) -> str:
