@@ -69,7 +69,7 @@ def real_home(monkeypatch):
 def music_tree(tmp_path_factory):
     """Folder of wav files: 3 artists x 2 albums x 4 songs of 4 to 5.5 s, chords over noise, easily told apart."""
     root = tmp_path_factory.mktemp("music")
-    for a, artist in enumerate(("Ada", "Bo Diddly", "Çelik")):
+    for a, artist in enumerate(("Ada", "Bo Diddley", "Çelik")):
         for b, album in enumerate(("First", "Second")):
             for c in range(4):
                 rng = np.random.default_rng((a, b, c))

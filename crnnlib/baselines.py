@@ -71,7 +71,7 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
     --------
     >>> songs = run("logistic", tracks, store, split)
     >>> songs.classes, songs.n
-    (('Ada', 'Bo Diddly', 'Çelik'), 3)
+    (('Ada', 'Bo Diddley', 'Çelik'), 3)
     """
     if name not in NAMES:
         raise ParameterError(f"name={name!r}: expected one of {', '.join(NAMES)}")

@@ -100,7 +100,7 @@ def quality(
         other songs have fewer than `k` rows of that label, as many neighbours count, so that 1 can be reached.
         `purity_artist_chance`, `purity_album_chance`: the same for neighbours drawn at random from the other songs.
         `album_within_artist`: how often the neighbours of other songs *by the same artist* name the right album, as
-        mean over albums; each of those has two songs or more, and its artist two such albums. What is above
+        the mean over albums; each of those has two songs or more, and its artist two such albums. What is above
         `album_within_artist_chance` (albums shuffled over songs) is the album heard beneath the artist. NaN where no
         artist has two such albums, or where a label stands alone.
 

@@ -143,7 +143,7 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
     >>> store[store.track_ids[0]].shape, store[store.track_ids[0]].dtype
     ((126, 128), dtype('float16'))
 
-    On the machines of a Dask cluster that see the same files (``pip install crnnlib[dask]``):
+    On the machines of a Dask cluster that see the same files (``pip install -e '.[dask]'``):
 
     >>> with (
     ...     distributed.Client("tcp://scheduler:8786"),

@@ -38,7 +38,7 @@ class Model:
     --------
     >>> model = Model(trial.model, trial.record, Path("model.keras"))
     >>> model.classes, model.settings.n_mels, model.bottleneck.output_shape
-    (('Ada', 'Bo Diddly', 'Çelik'), 128, [(None, 32), (None, 3)])
+    (('Ada', 'Bo Diddley', 'Çelik'), 128, [(None, 32), (None, 3)])
     """
 
     network: keras.Model
@@ -129,7 +129,7 @@ def load_model(path: str | Path) -> Model:
     crnnlib.errors.DataError: model.json: no record beside the model; expected the two files of one trial
     >>> _ = Path("model.json").write_text(json.dumps(trial.record), "utf-8")
     >>> load_model("model.keras").classes
-    ('Ada', 'Bo Diddly', 'Çelik')
+    ('Ada', 'Bo Diddley', 'Çelik')
     """
     path = Path(path)
     try:

@@ -51,7 +51,7 @@ def log_mel_to_audio(mel: np.ndarray, settings: LogMel = LogMel(), rounds: int =
     References
     ----------
     - Griffin & Lim, "Signal estimation from modified short-time Fourier transform", IEEE Trans. ASSP 1984.
-    - Lee & Seung, "Algorithms for non-negative matrix factorization", NIPS 2001.
+    - Lee & Seung, "Algorithms for non-negative matrix factorization", NIPS 2000.
 
     Examples
     --------

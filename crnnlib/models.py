@@ -22,7 +22,8 @@ __all__ = ["VARIANTS", "BlockStatistics", "anatomy", "bottleneck", "crnn", "reca
 
 #: Convolution blocks of each variant, as filters, pool (time, frequency) and convolutions before the pool. The first
 #: block of "less-pooling" keeps every frame; "larger" and "vgg" are stacks that the authors' repository tries and the
-#: paper does not report. "1d", "rnn" and "pooled" have none; the last projects each frame and pools them all.
+#: paper does not report. "1d" has convolutions over time alone, "rnn" and "pooled" none; "pooled" projects each frame
+#: and pools them all.
 VARIANTS = {
     "paper": ((64, (2, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),
     "less-pooling": ((64, (1, 2), 1), (128, (2, 4), 1), (128, (2, 4), 1), (128, (2, 4), 1)),

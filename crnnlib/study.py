@@ -217,7 +217,7 @@ def _distributed(jobs, scheduler):
     try:
         import distributed
     except ImportError as error:
-        raise ParameterError("scheduler: needs Dask; pip install crnnlib[dask]") from error
+        raise ParameterError("scheduler: needs Dask; pip install -e '.[dask]' where crnnlib lies") from error
     try:
         client = distributed.Client(scheduler)
     except (OSError, ValueError) as error:

@@ -28,7 +28,7 @@ def test_artists_who_sound_different_are_told_apart(name, tracks, store):
     # Chords are drawn blindly of the artist: chroma can only disturb.
     assert evaluation.scores(songs)["f1_weighted"] > (0.5 if "chroma" in name else 0.8)
     assert songs.level == "song"
-    assert songs.classes == ("Ada", "Bo Diddly", "Çelik")
+    assert songs.classes == ("Ada", "Bo Diddley", "Çelik")
     assert sorted(songs.track_id) == list(tracks.index)
     assert [songs.classes[t] for t in songs.truth] == tracks.loc[songs.track_id, "artist"].tolist()
     np.testing.assert_allclose(songs.probabilities.sum(1), 1, atol=1e-5)

@@ -97,6 +97,12 @@ def at_home(url, home):
     return url.startswith((home, "data:", "blob:"))
 
 
+CUT_TABLES = """() => [...document.querySelectorAll(".bd-article table")].filter((table) => {
+  const frame = table.closest(".cell_output, .output, .pst-scrollable-table-container, .bd-article");
+  return table.offsetWidth > frame.clientWidth + 1;
+}).map((table) => table.innerText.slice(0, 80))"""
+
+
 def draw_all(page):
     """Scroll to each figure until it is drawn."""
     found = page.locator(".crnn-figure")
@@ -120,6 +126,7 @@ def test_a_page_opens_without_complaint_and_draws_its_figures(visit, address, na
         assert figure.locator("svg[role=img]").first.get_attribute("aria-label")
         assert figure.locator("figcaption").inner_text().strip()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+    assert width < 1300 or page.evaluate(CUT_TABLES) == [], "a laptop shows every table whole"
     assert page.locator("img:not([alt])").count() == 0
 
 

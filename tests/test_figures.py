@@ -257,6 +257,12 @@ def test_a_timeline_follows_one_song(clips, tracks):
     assert heat.customdata[0, :, 1].tolist() == [0.0, 1.024, 2.048, 3.072]
 
 
+def test_a_timeline_begins_with_the_answer_of_the_vote():
+    shares = [[0.9, 0.1], [0.9, 0.1], [0.001, 0.999]]
+    clips = voting.Scores(shares, [0, 0, 0], ["s"] * 3, ("mean", "vote"), start=[0, 94, 188])
+    assert figures.timeline(clips, clip_s=3).data[0].y == ("vote", "mean")
+
+
 @pytest.mark.parametrize("song", [None, "no/such/song"])
 def test_a_timeline_needs_to_know_the_song(clips, song):
     with pytest.raises(ParameterError, match="expected one song"):

@@ -20,7 +20,9 @@ LOGGER = logging.getLogger(__name__)
 RECIPE = re.compile(r"\bRecipe\(name='([^']*)'[^)]*\)")
 # A bare lower-case word may be a parameter, a column or plain English.
 TELLING = re.compile(r"[A-Z].*|.*\..+")
-DOTTED = re.compile(r'(?<=<h3>)crnnlib[\w.]+|(?<=<span class="pre">)crnnlib[\w.]+\.(?=</span>)')
+DOTTED = re.compile(
+    r'(?<=<h3>)crnnlib[\w.]+|(?<=<span class="pre">)crnnlib[\w.]+\.(?=</span>)|(?<=>)crnnlib[\w.]+(?=</a>)'
+)
 
 
 def link_short_name(app, env, node, content):
@@ -64,8 +66,9 @@ def skip_member(app, what, name, obj, skip, options):
 
 
 def break_at_dots(app, pagename, templatename, context, doctree):
-    """On a phone a name of three parts is longer than a line."""
-    context["body"] = DOTTED.sub(lambda name: name[0].replace(".", ".<wbr>"), context.get("body", ""))
+    """On a phone, and in the contents beside a page, a name of three parts is longer than a line."""
+    for part in ("body", "toc"):
+        context[part] = DOTTED.sub(lambda name: name[0].replace(".", ".<wbr>"), context.get(part, ""))
 
 
 def setup(app):

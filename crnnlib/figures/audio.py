@@ -2,7 +2,8 @@
 
 Conventions: sound is 16 kHz mono; mp3 at about 32 kbit/s; times in seconds from the start of the song; a spectrogram is
 a PNG of `PIXELS_PER_S` columns a second, 64 bands high, the lowest at the bottom. Files lie below `listen_folder`,
-named after what is in them, and are copied into the site by the book's extension. See chapters 1, 2 and 7.
+named after what is in them, and are copied into the site by the book's extension. See chapters 1, 2, 3,
+7 and 9.
 """
 
 import base64

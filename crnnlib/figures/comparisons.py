@@ -1,7 +1,7 @@
 """Figures that hold settings against each other: paired differences, ablations, the producer effect.
 
 Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed. See chapters
-3 and 8.
+3, 6 and 8.
 """
 
 import numpy as np

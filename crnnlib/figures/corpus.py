@@ -1,4 +1,4 @@
-"""Figures of a corpus: who is in it, how much, how it looks in log-mel. See chapters 1 and 3.
+"""Figures of a corpus: who is in it, how much, how it looks in log-mel. See chapters 1 to 3.
 
 Conventions: a track table comes in, artists go down the page, lengths are in seconds or minutes, levels in dB.
 """

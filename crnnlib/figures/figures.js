@@ -88,7 +88,7 @@
       const parts = [this.song.group, this.song.title, this.song.note].filter(Boolean).map((part) => part.replaceAll("_", " "));
       const where = `${clock(start)} to ${clock(until)}`;
       this.line.textContent = `${parts.join(" · ")} · ${where}`;
-      this.canvas.setAttribute("aria-label", `Log-mel spectrogram of ${parts.slice(0, 2).join(", ")}, ${where}`);
+      this.canvas.setAttribute("aria-label", `Log-mel spectrogram of ${parts.slice(0, 2).join(", ")}, half a minute around what plays`);
       if (this.chosen) this.chosen();
       this.ready = this.prepare(this.song);
       return this.ready;

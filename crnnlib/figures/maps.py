@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.figures import theme
-from crnnlib.voting import Scores
+from crnnlib.voting import Scores, soft_vote
 
 __all__ = ["embedding_map", "points", "timeline"]
 
@@ -187,7 +187,7 @@ def timeline(
     Returns
     -------
     plotly.graph_objects.Figure
-        A row of clips per artist, over the song's time; a click plays from there.
+        A row of clips per artist, over the song's time, in the order of the soft vote; a click plays from there.
 
     Raises
     ------
@@ -208,7 +208,8 @@ def timeline(
         raise ParameterError(f"track_id={track_id!r}: expected one song with known starts, of {len(songs)}: {known} …")
     song = clips.take(clips.track_id == (track_id or songs[0]))
     song = song.take(np.argsort(song.start, kind="stable"))
-    lead = np.argsort(-song.probabilities.mean(0), kind="stable")[:top]
+    vote = soft_vote(song).probabilities[0]
+    lead = np.argsort(-vote, kind="stable")[:top]
     shares = song.probabilities[:, lead].T
     names = [theme.text(song.classes[i], 24) for i in lead]
     if len(lead) < len(song.classes):

@@ -256,8 +256,8 @@ def refusals(table: pd.DataFrame, chosen: float | None = None) -> go.Figure:
         )
     if chosen is not None:
         figure.add_vline(x=float(chosen), line={"color": theme.GREY, "dash": "dot"})
-    figure.update_xaxes(title="least confidence for an answer", range=[-0.02, 1.02], tickformat=".0%")
-    return figure.update_yaxes(title="share of songs", range=[0, 1.03], tickformat=".0%")
+    figure.update_xaxes(title="least confidence for an answer", range=[-0.03, 1.06], dtick=0.2, tickformat=".0%")
+    return figure.update_yaxes(title="share of songs", range=[-0.03, 1.03], tickformat=".0%")
 
 
 def _means(rows: pd.DataFrame, metric: str, name: str, colour: str, **more) -> go.Scatter:

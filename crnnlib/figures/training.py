@@ -1,4 +1,4 @@
-"""Figures of training: curves over epochs, and what a clip length costs. See chapters 4 and 5.
+"""Figures of training: curves over epochs, and what a clip length costs. See chapters 4 and 5, and *Performance*.
 
 Conventions: a trial is a `records.Trial` or its record (a dict); epochs count from 1; times are in seconds.
 """
