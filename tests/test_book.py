@@ -417,4 +417,5 @@ def test_the_reference_reads_well(site):
     assert "RandomShift(bands=3, p=1.0" in text
     assert "*args, **kwargs" not in text
     assert "Alias for field" not in text
+    assert ">crnnlib.<wbr/>figures.<wbr/>architecture</a>" in page, "names in the contents break after a dot"
     assert re.search(r'href="#crnnlib.splits.matched_pair"[^>]*><code[^>]*><span class="pre">splits.matched_pair', page)

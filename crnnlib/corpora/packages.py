@@ -158,7 +158,8 @@ def unpack(deb: Path, wanted: Iterable[Pair], receive: Callable[[Pair, IO[bytes]
 
     Examples
     --------
-    >>> about = "Package: music\\nVersion: 1\\nArchitecture: all\\nMaintainer: me\\nDescription: music\\n"
+    >>> about = "Package: music\\nVersion: 1\\nArchitecture: all\\n"
+    >>> about += "Maintainer: me\\nDescription: music\\n"
     >>> for name, content in {
     ...     "DEBIAN/control": about,
     ...     "usr/share/music/song.ogg": "OggS",
