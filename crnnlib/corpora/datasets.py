@@ -127,7 +127,9 @@ def from_jamendo(path: str | Path, audio: str | Path | None = None) -> pd.DataFr
     >>> Path("14").mkdir()
     >>> _ = Path("14/214.mp3").write_bytes(b"...")
     >>> head = "TRACK_ID ARTIST_ID ALBUM_ID PATH DURATION TAGS".split()
-    >>> row = "track_0000214 artist_000014 album_000031 14/214.mp3 124.6 genre---punk".split()
+    >>> row = (
+    ...     "track_0000214 artist_000014 album_000031 14/214.mp3 124.6 genre---punk".split()
+    ... )
     >>> _ = Path("raw_30s.tsv").write_text("\\t".join(head) + "\\n" + "\\t".join(row))
     >>> from_jamendo("raw_30s.tsv")["seconds"].to_dict()
     {'artist_000014/album_000031/track_0000214': 124.6}
