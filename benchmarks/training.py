@@ -1,6 +1,6 @@
 """Training and prediction against plain Keras 3 in float32, interleaved in one run, at several clip lengths.
 
-    python benchmarks/training.py [--frames 94 32 313 911] [--rounds 5]
+    python benchmarks/training.py [--frames 94 32 313 911] [--rounds 5] [--bfloat16]
 
 Plain Keras is the same network from Keras' own layers, compiled with ``jit_compile=False``. Steps of all networks take
 turns, so that whatever else the machine does slows all alike; the table gives medians and their ratios.
@@ -37,13 +37,13 @@ def plain(n_frames):
     return keras.Model(inputs, layer.Dense(CLASSES, activation="softmax")(layer.Dropout(0.3)(x)))
 
 
-def networks(n_frames):
+def networks(n_frames, bfloat16):
     built = {
         "plain Keras, float32": plain(n_frames),
         "ours, float32": models.crnn(n_frames, CLASSES),
         "ours, portable, float32": models.crnn(n_frames, CLASSES, fast=False),
     }
-    if device.best_dtype() == "bfloat16":  # elsewhere it is emulated, ten times slower
+    if bfloat16:
         built["ours, bfloat16"] = models.crnn(n_frames, CLASSES, dtype="bfloat16")
     for network in built.values():
         network.compile("adam", "sparse_categorical_crossentropy", jit_compile=device.jit())
@@ -73,13 +73,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[94, 32, 313, 911])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        default=device.best_dtype() == "bfloat16",
+        help="also where crnnlib would not choose it; ten times slower on a processor that has to emulate it",
+    )
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     print(f"{device.provenance()['device']}, batch {BATCH} to train, medians of {options.rounds} interleaved rounds")
     for n_frames in options.frames:
         x = rng.normal(-30, 10, (BATCH, n_frames, 128)).astype("float32")
         y = rng.integers(0, CLASSES, BATCH)
-        built = networks(n_frames)
+        built = networks(n_frames, options.bfloat16)
         steps = {name: functools.partial(network.train_on_batch, x, y) for name, network in built.items()}
         print(f"\n{n_frames} frames")
         report("training", interleaved(steps, options.rounds), BATCH)

@@ -1,0 +1,37 @@
+"""Which type the convolutions take on which processor."""
+
+import pytest
+
+from crnnlib import device
+
+AMD, INTEL = "vendor_id : AuthenticAMD\nflags : ", "vendor_id : GenuineIntel\nflags : "
+
+
+@pytest.mark.parametrize(
+    ("cpu", "expected"),
+    [
+        (INTEL + "avx512f avx512_bf16 amx_bf16 amx_tile", "bfloat16"),
+        (AMD + "avx512f avx512_bf16", "bfloat16"),
+        (INTEL + "avx512f avx512_bf16", "float32"),  # 1.5 times slower in bfloat16: benchmarks/results
+        (INTEL + "avx512f", "float32"),
+        (AMD + "avx2", "float32"),
+    ],
+)
+def test_bfloat16_where_a_processor_is_faster_with_it(monkeypatch, cpu, expected):
+    monkeypatch.setattr(device, "has_gpu", lambda: False)
+    monkeypatch.setattr(device.Path, "read_text", lambda self: cpu)
+    assert device.best_dtype.__wrapped__() == expected
+
+
+def test_float32_where_the_processor_is_not_known(monkeypatch):
+    def missing(self):
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(device, "has_gpu", lambda: False)
+    monkeypatch.setattr(device.Path, "read_text", missing)
+    assert device.best_dtype.__wrapped__() == "float32"
+
+
+def test_a_gpu_takes_bfloat16(monkeypatch):
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
+    assert device.best_dtype.__wrapped__() == "bfloat16"
