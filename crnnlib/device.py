@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -52,10 +53,7 @@ def best_dtype() -> str:
     """
     if has_gpu():
         return "bfloat16"
-    try:
-        cpu = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "float32"
+    cpu = _cpuinfo()
     faster = "amx_bf16" in cpu or ("AuthenticAMD" in cpu and "avx512_bf16" in cpu)
     return "bfloat16" if faster and keras.backend.backend() == "tensorflow" else "float32"
 
@@ -81,7 +79,8 @@ def provenance() -> dict:
     Returns
     -------
     dict
-        "versions", "device", "revision" (None outside a git checkout).
+        "versions"; "device", where Linux tells with the CPU's name and the best of its instructions; "revision", None
+        outside a git checkout.
 
     Examples
     --------
@@ -92,8 +91,23 @@ def provenance() -> dict:
     names = ["crnnlib", "keras", backend, "librosa", "numpy", "scikit-learn"]
     versions = {name: importlib.metadata.version(name) for name in names}
     versions["python"] = platform.python_version()
-    kind = "GPU" if has_gpu() else f"CPU, {os.cpu_count()} cores"
+    kind = "GPU" if has_gpu() else f"CPU{_processor()}, {os.cpu_count()} cores"
     return {"versions": versions, "device": f"{kind}, {backend}", "revision": _revision()}
+
+
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
+
+
+def _processor() -> str:
+    """Name of the CPU and the best of its instructions, in brackets; empty where the system does not tell."""
+    cpu = _cpuinfo()
+    names = re.findall(r"^model name\s*: (.+)$", cpu, re.MULTILINE)[:1]
+    best = [one for one in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if one in cpu][:1]
+    return f" ({', '.join(names + best)})" if names else ""
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Which type the convolutions take on which processor."""
+"""Which type the convolutions take on which processor, and what a record says of it."""
 
 import pytest
 
@@ -35,3 +35,17 @@ def test_float32_where_the_processor_is_not_known(monkeypatch):
 def test_a_gpu_takes_bfloat16(monkeypatch):
     monkeypatch.setattr(device, "has_gpu", lambda: True)
     assert device.best_dtype.__wrapped__() == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("cpu", "expected"),
+    [
+        (2 * "model name\t: AMD EPYC\nflags : avx2 avx512f avx512_bf16\n\n", "CPU (AMD EPYC, avx512_bf16), "),
+        ("model name : Some CPU @ 2.00GHz\nflags : sse2", "CPU (Some CPU @ 2.00GHz), "),
+        ("processor : 0\nFeatures : asimd", "CPU, "),
+    ],
+)
+def test_a_record_names_the_processor(monkeypatch, cpu, expected):
+    monkeypatch.setattr(device, "has_gpu", lambda: False)
+    monkeypatch.setattr(device, "_cpuinfo", lambda: cpu)
+    assert device.provenance()["device"].startswith(expected)
