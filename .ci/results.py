@@ -1,8 +1,7 @@
 """Write the scores of the committed trials, and the record of the shipped model, into pages: python .ci/results.py
 
-Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CORPUS, clips of 3 s -->``,
-``<!-- other lengths minus 3 s -->``, ``<!-- trials together minus one -->`` or ``<!-- the shipped model -->``, and
-``<!-- end -->``; what lies between is written here.
+Pages hold pairs of comments, ``<!-- scores of CORPUS -->``, ``<!-- scores of CORPUS, clips of 3 s -->`` or one of those
+in `TABLES`, and ``<!-- end -->``; what lies between is written here.
 """
 
 import re
@@ -16,16 +15,13 @@ from crnnlib.recipes import ABLATION
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
 SCORES = re.compile(r"(<!-- scores of ([\w.-]+)(?:, clips of (\S+) s)? -->\n).*?(<!-- end -->)", re.DOTALL)
-LENGTHS = re.compile(r"(<!-- other lengths minus 3 s -->\n).*?(<!-- end -->)", re.DOTALL)
-TOGETHER = re.compile(r"(<!-- trials together minus one -->\n).*?(<!-- end -->)", re.DOTALL)
-MODEL = re.compile(r"(<!-- the shipped model -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| recipe | split | clips | song level | clip level | trials | test songs |\n|---|---|--:|--:|--:|--:|--:|\n"
 
 
 def scores(corpus, clip_s=None):
     """Markdown: weighted F1 of every committed split, recipe and clip length, with 95 % intervals.
 
-    The ablation has a table of its own in chapter 8.
+    The ablation has a table of its own.
     """
     trials = records.load(ROOT / "book" / "results" / corpus)
     trials = [trial for trial in trials if clip_s in (None, f"{trial.record['clip_s']:g}")]
@@ -98,15 +94,42 @@ def together():
     return _written(table.assign(difference=found.apply(_difference, axis=1)))
 
 
+def ablation():
+    """Markdown: each ingredient taken away from `beyond` and given alone to the paper's recipe, on the demo by album.
+
+    All trials together, and each by itself; p is corrected over the table, and below 0.05 the cell is bold.
+    """
+    trials = records.load(ROOT / "book" / "results" / "demo")
+    columns = {"beyond": "`beyond` without it", "paper": "`paper` with it alone"}
+    pairs, single = {}, {}
+    for name in ABLATION:
+        recipes = name, name.split("-")[0]
+        both = selection.matched(*(selection.pick(trials, one, "album", 3.0, design="3 folds") for one in recipes))
+        pairs[name] = tuple(map(selection.pooled, both))
+        for seed in sorted({trial.record["seed"] for trial in both[0]}):
+            a, b = (evaluation.scores(selection.pooled(selection.pick(one, seed=seed))) for one in both)
+            single.setdefault(name, []).append(_signed(a["f1_weighted"] - b["f1_weighted"]))
+    rows = {}
+    for name, said in tables.differences(pairs).apply(_difference, axis=1).items():
+        base, _, ingredient = name.split("-")
+        rows.setdefault(ingredient, dict.fromkeys(columns, ""))[base] = f"{said}<br>{', '.join(single[name])}"
+    table = pd.DataFrame.from_dict(rows, orient="index").rename(columns=columns, index={"pooling": "less pooling"})
+    return _written(table.rename_axis("ingredient").reset_index())
+
+
 def _written(table):
-    kinds = ["---" if name in ("clips", "corpus", "recipe") else "--:" for name in table.columns]
+    kinds = ["---" if name in ("clips", "corpus", "ingredient", "recipe") else "--:" for name in table.columns]
     return "".join(f"| {' | '.join(line)} |\n" for line in [table.columns, kinds, *table.to_numpy()])
 
 
 def _difference(row):
-    step = f"{row['difference']:+z.2f}".replace("+0.00", "0.00")
-    said = f"{step}<br>({row['low']:z.2f} to {row['high']:z.2f})".replace("-", "−")
+    low, high = (f"{row[end]:z.2f}".replace("-", "−") for end in ("low", "high"))
+    said = f"{_signed(row['difference'])}<br>({low} to {high})"
     return f"**{said}**" if row["p"] < 0.05 else said
+
+
+def _signed(value):
+    return f"{value:+z.2f}".replace("+0.00", "0.00").replace("-", "−")
 
 
 def model():
@@ -137,12 +160,21 @@ def _level(record, decided):
     return f"weighted F1 {told['f1_weighted']:.3f} ({low:.2f} to {high:.2f}), accuracy {told['accuracy']:.3f}"
 
 
+TABLES = {
+    "other lengths minus 3 s": lengths,
+    "trials together minus one": together,
+    "ingredients of beyond": ablation,
+    "the shipped model": model,
+}
+
+
 def written(text):
     """Return a page with its tables written anew."""
     text = SCORES.sub(lambda found: f"{found[1]}\n{scores(found[2], found[3])}\n{found[4]}", text)
-    text = TOGETHER.sub(lambda found: f"{found[1]}\n{together()}\n{found[2]}", text)
-    text = LENGTHS.sub(lambda found: f"{found[1]}\n{lengths()}\n{found[2]}", text)
-    return MODEL.sub(lambda found: f"{found[1]}\n{model()}\n{found[2]}", text)
+    for name, table in TABLES.items():
+        between = re.compile(f"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = between.sub(lambda found, table=table: f"{found[1]}\n{table()}\n{found[2]}", text)
+    return text
 
 
 if __name__ == "__main__":
