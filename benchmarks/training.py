@@ -1,30 +1,41 @@
 """Training and prediction against plain Keras 3 in float32, interleaved in one run, at several clip lengths.
 
-    python benchmarks/training.py [--frames 94 32 313 911] [--rounds 5] [--bfloat16]
+    python benchmarks/training.py [--frames 94 32 313 911] [--rounds 7] [--bfloat16]
 
-Plain Keras is the same network from Keras' own layers, compiled with ``jit_compile=False``. Steps of all networks take
-turns, so that whatever else the machine does slows all alike; the table gives medians and their ratios.
+Plain Keras is the same network from Keras' own layers, compiled with ``jit_compile=False`` on TensorFlow: once as
+installed, in a process that never imports crnnlib, and once with the settings of TensorFlow that crnnlib makes. Every
+network has a process of its own. Their steps take turns, so that whatever else the machine does slows all alike; the
+table gives medians, their ratios, and the page faults of a step. At 911 frames the processes take some 10 GB together.
 """
 
 import argparse
-import functools
+import concurrent.futures
+import contextlib
+import multiprocessing
 import os
+import resource
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import numpy as np
-
-from crnnlib import device, models
-from crnnlib.layers import hard_sigmoid
-from crnnlib.loop import batch_size
+import numpy as np  # Keras and crnnlib are imported where they are used: only some of the processes may see crnnlib
 
 BATCH, CLASSES = 16, 20
+REFERENCE, OURS = "plain Keras, as installed", "ours, float32"
+NETWORKS = {
+    REFERENCE: None,
+    "plain Keras, our settings": None,
+    OURS: {"dtype": "float32"},
+    "ours, portable, float32": {"dtype": "float32", "fast": False},
+    "ours, bfloat16": {"dtype": "bfloat16"},
+}
+actions = {}  # of this process: name to function
 
 
 def plain(n_frames):
     """The paper's network from stock layers, time-major."""
+    import keras
+
     layer = keras.layers
     x = inputs = keras.Input((n_frames, 128))
     x = layer.Reshape((n_frames, 128, 1))(layer.BatchNormalization(axis=-1)(x))
@@ -32,67 +43,78 @@ def plain(n_frames):
         x = layer.Conv2D(filters, 3, padding="same", activation="elu")(x)
         x = layer.Dropout(0.1)(layer.MaxPooling2D(pool)(layer.BatchNormalization()(x)))
     x = layer.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
-    x = layer.GRU(32, return_sequences=True, reset_after=False, recurrent_activation=hard_sigmoid)(x)
-    x = layer.GRU(32, reset_after=False, recurrent_activation=hard_sigmoid)(x)
-    return keras.Model(inputs, layer.Dense(CLASSES, activation="softmax")(layer.Dropout(0.3)(x)))
+    gru = {"reset_after": False, "recurrent_activation": "hard_sigmoid"}
+    x = layer.GRU(32, **gru)(layer.GRU(32, return_sequences=True, **gru)(x))
+    x = layer.Dense(CLASSES, activation="softmax")(layer.Dropout(0.3)(x))
+    return keras.Model(inputs, x)
 
 
-def networks(n_frames, bfloat16):
-    built = {
-        "plain Keras, float32": plain(n_frames),
-        "ours, float32": models.crnn(n_frames, CLASSES),
-        "ours, portable, float32": models.crnn(n_frames, CLASSES, fast=False),
+def prepare(name, n_frames, n_predicted):
+    """Build the network of this process, and take one step of each kind."""
+    if name != REFERENCE:
+        from crnnlib import models  # its settings must be there before TensorFlow looks for them
+    import keras
+
+    network = plain(n_frames) if NETWORKS[name] is None else models.crnn(n_frames, CLASSES, **NETWORKS[name])
+    network.compile("adam", "sparse_categorical_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(-30, 10, (BATCH, n_frames, 128)).astype("float32"), rng.integers(0, CLASSES, BATCH)
+    many = np.resize(x, (n_predicted, n_frames, 128))
+    actions["training"] = lambda: network.train_on_batch(x, y)
+    actions["prediction"] = lambda: network.predict_on_batch(many)
+    for kind in actions:
+        cost(kind)
+
+
+def cost(kind):
+    """Seconds and page faults of one step."""
+    began, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    actions[kind]()
+    return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+
+
+def about(n_frames):
+    """The device, the type that crnnlib chooses on it, and how many clips `training.predict` takes at once."""
+    from crnnlib import device
+    from crnnlib.loop import batch_size
+
+    return device.provenance()["device"], device.best_dtype(), batch_size(n_frames, 64)
+
+
+def measure(n_frames, rounds, bfloat16, stack):
+    spawn = multiprocessing.get_context("spawn")
+    pools = {
+        name: stack.enter_context(concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn)) for name in NETWORKS
     }
-    if bfloat16:
-        built["ours, bfloat16"] = models.crnn(n_frames, CLASSES, dtype="bfloat16")
-    for network in built.values():
-        network.compile("adam", "sparse_categorical_crossentropy", jit_compile=device.jit())
-    return built
-
-
-def interleaved(actions, rounds):
-    """Median seconds of each action, all taking turns, after one unmeasured turn."""
-    for action in actions.values():
-        action()
-    seconds = {name: [] for name in actions}
-    for _ in range(rounds):
-        for name, action in actions.items():
-            began = time.perf_counter()
-            action()
-            seconds[name].append(time.perf_counter() - began)
-    return {name: float(np.median(times)) for name, times in seconds.items()}
-
-
-def report(title, seconds, clips):
-    reference = next(iter(seconds.values()))
-    for name, time_taken in seconds.items():
-        print(f"{title:<12}{name:<26}{clips / time_taken:8.0f} clips/s{reference / time_taken:8.2f} x")
+    device, best, n_predicted = pools[OURS].submit(about, n_frames).result()
+    if best != "bfloat16" and not bfloat16:
+        del pools["ours, bfloat16"]
+    print(f"{n_frames} frames, {device}")
+    for name, pool in pools.items():
+        pool.submit(prepare, name, n_frames, n_predicted).result()
+    for kind, clips in (("training", BATCH), ("prediction", n_predicted)):
+        turns = [[pool.submit(cost, kind).result() for pool in pools.values()] for _ in range(rounds)]
+        medians = np.median(turns, axis=0)
+        for name, (seconds, faults) in zip(pools, medians, strict=True):
+            ratio = medians[0, 0] / seconds
+            print(f"{kind:<12}{name:<28}{clips / seconds:7.4g} clips/s{ratio:6.2f} x{faults:8.0f} faults")
+    print(flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, nargs="+", default=[94, 32, 313, 911])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
         "--bfloat16",
         action="store_true",
-        default=device.best_dtype() == "bfloat16",
         help="also where crnnlib would not choose it; ten times slower on a processor that has to emulate it",
     )
     options = parser.parse_args()
-    rng = np.random.default_rng(0)
-    print(f"{device.provenance()['device']}, batch {BATCH} to train, medians of {options.rounds} interleaved rounds")
+    print(f"batch {BATCH} to train, medians of {options.rounds} interleaved rounds")
     for n_frames in options.frames:
-        x = rng.normal(-30, 10, (BATCH, n_frames, 128)).astype("float32")
-        y = rng.integers(0, CLASSES, BATCH)
-        built = networks(n_frames, options.bfloat16)
-        steps = {name: functools.partial(network.train_on_batch, x, y) for name, network in built.items()}
-        print(f"\n{n_frames} frames")
-        report("training", interleaved(steps, options.rounds), BATCH)
-        many = np.resize(x, (batch_size(n_frames, 64), n_frames, 128))  # as many as training.predict takes
-        views = {name: functools.partial(network.predict_on_batch, many) for name, network in built.items()}
-        report("prediction", interleaved(views, options.rounds), len(many))
-        keras.backend.clear_session()
+        with contextlib.ExitStack() as stack:
+            measure(n_frames, options.rounds, options.bfloat16, stack)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ The way of the data, one module a step: `corpora` -> `features` -> `splits` -> `
 import importlib
 import os
 
-# TensorFlow's own default, made everywhere: on processors without AVX-512 it would leave out its fastest convolutions.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# What TensorFlow leaves out on some processors or on all, and is slow without: convolutions by oneDNN, and an allocator
+# that keeps the memory of one step for the next, where fresh memory costs up to half of the time in page faults.
+for _setting in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPU_ALLOCATOR_USE_BFC"):
+    os.environ.setdefault(_setting, "1")
 
 __version__ = "0.1.0"
 __all__ = [

@@ -16,10 +16,15 @@ five layers, without changing what it computes:
 """
 
 import functools
+import math
 
 import keras
 
 __all__ = ["available", "block", "fused", "moments"]
+
+# Values in one clip's map. Above it a block gives its gradient down only when it is done with its own: computed at once
+# they are a little faster, but this map then stays in memory with those of the block below, gigabytes of long clips.
+LARGE = 2**21
 
 
 def available() -> bool:
@@ -116,13 +121,12 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
             d_full = _backward(tf)(full, pooled, d_pooled * scale, level, slope, *pool)
             rows = tf.reshape(d_full, (-1, filters))
             d_bias = tf.reshape(tf.matmul(tf.ones((1, tf.shape(rows)[0]), rows.dtype), rows), (-1,))
-            d_kernel = tf.raw_ops.Conv2DBackpropFilter(
-                input=x, filter_sizes=kernel.shape, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
-            )
+            same = {"out_backprop": d_full, "strides": [1, 1, 1, 1], "padding": "SAME"}
+            d_kernel = tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, **same)
             if x.shape[-1] > 1:
-                d_x = tf.raw_ops.Conv2DBackpropInput(
-                    input_sizes=tf.shape(x), filter=kernel, out_backprop=d_full, strides=[1, 1, 1, 1], padding="SAME"
-                )
+                shape, large = tf.shape(x), math.prod(full.shape[1:]) > LARGE
+                with tf.control_dependencies([d_kernel, d_bias] if large else []):
+                    d_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=shape, filter=kernel, **same)
             else:
                 d_patches = tf.matmul(rows, tf.reshape(kernel, (9, filters)), transpose_b=True)
                 d_x = _unpatch(tf)(tf.reshape(d_patches, (-1, *x.shape[1:3], 9)))

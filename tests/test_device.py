@@ -1,5 +1,9 @@
 """Which type the convolutions take on which processor, and what a record says of it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from crnnlib import device
@@ -49,3 +53,13 @@ def test_a_record_names_the_processor(monkeypatch, cpu, expected):
     monkeypatch.setattr(device, "has_gpu", lambda: False)
     monkeypatch.setattr(device, "_cpuinfo", lambda: cpu)
     assert device.provenance()["device"].startswith(expected)
+
+
+@pytest.mark.parametrize(("chosen", "kept"), [({}, True), ({"TF_CPU_ALLOCATOR_USE_BFC": "0"}, False)])
+def test_tensorflow_keeps_memory_for_the_next_step_unless_told_not_to(chosen, kept):
+    # Its other allocator does not count so small a tensor.
+    code = "x = tf.random.normal((9,)); print(tf.config.experimental.get_memory_info('CPU:0')['current'])"
+    command = [sys.executable, "-c", f"import crnnlib, tensorflow as tf; {code}"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPU_ALLOCATOR_USE_BFC"} | chosen
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert (int(ran.stdout) > 0) == kept

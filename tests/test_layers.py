@@ -68,6 +68,24 @@ def test_hand_written_gradient_equals_automatic_one(pool, channels):
 
 
 @needs_fast
+@pytest.mark.parametrize(("n_frames", "waits"), [(94, False), (911, True)])
+def test_gradient_of_a_large_map_waits_until_the_map_can_be_forgotten(n_frames, waits):
+    import tensorflow as tf
+
+    @tf.function
+    def gradient(x):
+        block = [tf.ones((3, 3, 64, 128)), tf.zeros(128), tf.ones(128), tf.zeros(128)]
+        with tf.GradientTape() as tape:
+            tape.watch([x, *block])
+            output, _, _ = fast.block(x, *block, pool=(2, 4), epsilon=1e-3)
+        return tape.gradient(output, [x, *block])
+
+    operations = gradient.get_concrete_function(tf.TensorSpec((16, n_frames // 2, 64, 64))).graph.get_operations()
+    [down] = [one for one in operations if one.type == "Conv2DBackpropInput"]
+    assert ("Conv2DBackpropFilter" in [one.type for one in down.control_inputs]) == waits
+
+
+@needs_fast
 def test_tied_maxima_share_the_gradient():
     import tensorflow as tf
 
