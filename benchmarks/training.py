@@ -2,10 +2,10 @@
 
     python benchmarks/training.py [--frames 94 32 313 911] [--rounds 7] [--bfloat16]
 
-Plain Keras is the same network from Keras' own layers, compiled with ``jit_compile=False`` on TensorFlow: once as
-installed, in a process that never imports crnnlib, and once with the settings of TensorFlow that crnnlib makes. Every
-network has a process of its own. Their steps take turns, so that whatever else the machine does slows all alike; the
-table gives medians, their ratios, and the page faults of a step. At 911 frames the processes take some 10 GB together.
+Plain Keras is the same network from Keras' own layers, with XLA only where crnnlib has it: once as installed, in a
+process that never imports crnnlib, and once with the settings of TensorFlow that crnnlib makes. Every network has a
+process of its own. Their steps take turns, so that whatever else the machine does slows all alike; the table gives
+medians, their ratios, and the page faults of a step. At 911 frames the processes take some 10 GB together.
 """
 
 import argparse
@@ -17,6 +17,8 @@ import resource
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # where there is a GPU, the processes share it
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import numpy as np  # Keras and crnnlib are imported where they are used: only some of the processes may see crnnlib
 
@@ -49,14 +51,13 @@ def plain(n_frames):
     return keras.Model(inputs, x)
 
 
-def prepare(name, n_frames, n_predicted):
+def prepare(name, n_frames, n_predicted, jit):
     """Build the network of this process, and take one step of each kind."""
     if name != REFERENCE:
         from crnnlib import models  # its settings must be there before TensorFlow looks for them
-    import keras
 
     network = plain(n_frames) if NETWORKS[name] is None else models.crnn(n_frames, CLASSES, **NETWORKS[name])
-    network.compile("adam", "sparse_categorical_crossentropy", jit_compile=keras.backend.backend() == "jax")
+    network.compile("adam", "sparse_categorical_crossentropy", jit_compile=jit)
     rng = np.random.default_rng(0)
     x, y = rng.normal(-30, 10, (BATCH, n_frames, 128)).astype("float32"), rng.integers(0, CLASSES, BATCH)
     many = np.resize(x, (n_predicted, n_frames, 128))
@@ -74,11 +75,11 @@ def cost(kind):
 
 
 def about(n_frames):
-    """The device, the type that crnnlib chooses on it, and how many clips `training.predict` takes at once."""
+    """The device, whether crnnlib uses XLA on it, the type that it chooses, and how many clips a prediction takes."""
     from crnnlib import device
     from crnnlib.loop import batch_size
 
-    return device.provenance()["device"], device.best_dtype(), batch_size(n_frames, 64)
+    return device.provenance()["device"], device.jit(), device.best_dtype(), batch_size(n_frames, 64)
 
 
 def measure(n_frames, rounds, bfloat16, stack):
@@ -86,12 +87,12 @@ def measure(n_frames, rounds, bfloat16, stack):
     pools = {
         name: stack.enter_context(concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn)) for name in NETWORKS
     }
-    device, best, n_predicted = pools[OURS].submit(about, n_frames).result()
+    device, jit, best, n_predicted = pools[OURS].submit(about, n_frames).result()
     if best != "bfloat16" and not bfloat16:
         del pools["ours, bfloat16"]
     print(f"{n_frames} frames, {device}")
     for name, pool in pools.items():
-        pool.submit(prepare, name, n_frames, n_predicted).result()
+        pool.submit(prepare, name, n_frames, n_predicted, jit).result()
     for kind, clips in (("training", BATCH), ("prediction", n_predicted)):
         turns = [[pool.submit(cost, kind).result() for pool in pools.values()] for _ in range(rounds)]
         medians = np.median(turns, axis=0)

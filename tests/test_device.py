@@ -1,4 +1,4 @@
-"""Which type the convolutions take on which processor, and what a record says of it."""
+"""Which type the convolutions take on which processor, what a record says of it, and what TensorFlow is told."""
 
 import os
 import subprocess
