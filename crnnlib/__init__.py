@@ -7,8 +7,8 @@ The way of the data, one module a step: `corpora` -> `features` -> `splits` -> `
 import importlib
 import os
 
-# What TensorFlow leaves out on some processors or on all, and is slow without: convolutions by oneDNN, and an allocator
-# that keeps the memory of one step for the next, where fresh memory costs up to half of the time in page faults.
+# Where a processor has no AVX-512, TensorFlow leaves oneDNN out and takes fresh memory for every tensor, which costs up
+# to half of the time in page faults. oneDNN keeps memory, if set before TensorFlow is imported; the other in any order.
 for _setting in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPU_ALLOCATOR_USE_BFC"):
     os.environ.setdefault(_setting, "1")
 

@@ -56,8 +56,8 @@ def test_a_record_names_the_processor(monkeypatch, cpu, expected):
 
 
 @pytest.mark.parametrize(("chosen", "kept"), [({}, True), ({"TF_CPU_ALLOCATOR_USE_BFC": "0"}, False)])
-def test_tensorflow_keeps_memory_for_the_next_step_unless_told_not_to(chosen, kept):
-    # Its other allocator does not count so small a tensor.
+def test_tensorflow_has_the_allocator_that_keeps_memory_unless_told_not_to(chosen, kept):
+    # Its other allocators do not count so small a tensor.
     code = "x = tf.random.normal((9,)); print(tf.config.experimental.get_memory_info('CPU:0')['current'])"
     command = [sys.executable, "-c", f"import crnnlib, tensorflow as tf; {code}"]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPU_ALLOCATOR_USE_BFC"} | chosen
