@@ -27,17 +27,12 @@ def scores(corpus, clip_s=None):
     trials = [trial for trial in trials if clip_s in (None, f"{trial.record['clip_s']:g}")]
     trials = [trial for trial in trials if trial.record["recipe"]["name"] not in ABLATION]
     cells = tables.summary(trials).groupby(["split", "design", "recipe", "clip_s"])
-    return HEAD + "".join(_row(levels.set_index("level"), trials) for _, levels in cells)
+    return HEAD + "".join(_row(levels.set_index("level")) for _, levels in cells)
 
 
-def _row(levels, trials):
+def _row(levels):
     song, clip = levels.loc["song"], levels.loc["clip"]
-    design = song["design"]
-    mine = selection.pick(trials, song["recipe"], song["split"], song["clip_s"], design=design)
-    done = len({trial.record["split"]["name"] for trial in mine})
-    if design.endswith("folds") and done < int(design.split()[0]):
-        design = f"{done} of {design}"
-    design = f"{song['split']}, {design}".replace(" ", "\u00a0")
+    design = f"{song['split']}, {song['design']}".replace(" ", "\u00a0")
     return (
         f"| {song['recipe']} | {design} | {song['clip_s']:g} s | {tables.bracketed(song)} "
         f"| {tables.bracketed(clip)} | {song['trials']} | {song['n']} |\n"

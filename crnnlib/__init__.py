@@ -22,12 +22,18 @@ __all__ = [
     "evaluation",
     "features",
     "figures",
+    "identify",
     "inverse",
     "models",
+    "published",
+    "recipes",
     "records",
+    "selection",
     "splits",
     "study",
+    "tables",
     "training",
+    "unknown",
     "voting",
 ]
 

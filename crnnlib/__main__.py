@@ -35,12 +35,13 @@ def main(arguments=None) -> int:
     """
     from crnnlib.errors import CRNNError
 
-    warnings.showwarning = lambda message, *_, **__: print(f"crnnlib: {message}", file=sys.stderr)
     options = _parser().parse_args(arguments)
     try:
         if options.command not in (_fetch, _extract, _report, _publish):
             _load_keras()
-        options.command(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(f"crnnlib: {message}", file=sys.stderr)
+            return options.command(options) or 0
     except CRNNError as error:
         print(f"crnnlib: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -93,8 +94,9 @@ def _study(options):
         recipe = dataclasses.replace(recipe, name=name, max_epochs=options.max_epochs)
     grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [recipe], options.matched)
     tracks, store = _prepared(options)
+    tracks = tracks.loc[list(store.track_ids)]
     if "album" in options.splits or options.matched:
-        left = study.several_albums(tracks, options.label)[options.label].nunique()
+        left = study.several_albums(tracks, options.label, store.duplicates())[options.label].nunique()
         print(
             f"splits by album: the {left} of {tracks[options.label].nunique()} classes with two albums or more",
             file=sys.stderr,
@@ -106,19 +108,20 @@ def _study(options):
 def _report(options):
     from crnnlib import records, tables
 
-    _print_summary(tables.summary(records.results(options.corpus)), options.json)
+    _print_summary(tables.summary(records.results(_short_name(options.corpus))), options.json)
 
 
 def _publish(options):
     from crnnlib import records
 
-    print(f"{records.publish(options.corpus, options.folder)} new records in {options.folder}/{options.corpus}")
+    corpus = _short_name(options.corpus)
+    print(f"{records.publish(corpus, options.folder)} new records in {options.folder}/{corpus}")
 
 
 def _map(options):
     import dataclasses
 
-    from crnnlib import clips, corpora, embeddings, features, figures, identify, training, voting
+    from crnnlib import clips, corpora, embeddings, features, figures, identify, musicnn, training, voting
     from crnnlib.errors import DataError
 
     tracks = corpora.load(options.corpus)
@@ -126,7 +129,8 @@ def _map(options):
     settings = model.settings
     if options.max_s is not None:
         settings = dataclasses.replace(settings, max_s=options.max_s or None)
-    store = features.extract(tracks, settings)
+    store = features.extract(tracks, settings, n_jobs=1 if isinstance(settings, musicnn.Maps) else None)
+    tracks = tracks.loc[list(store.track_ids)]
     known = tracks[tracks[model.record["label"]].isin(model.classes)]
     if known.empty:
         raise DataError(
@@ -139,7 +143,7 @@ def _map(options):
     names = [chosen.track_ids[number] for number in chosen.song]
     scores = voting.Scores(probabilities, chosen.clip_labels, names, model.classes, start=chosen.start, level="clip")
     placed = {options.method: embeddings.project(vectors, method=options.method, seed=0)}
-    points = figures.points(scores, tracks, placed, clip_s=model.record["clip_s"])
+    points = figures.points(scores, tracks, placed, clip_s=model.record["clip_s"], settings=settings)
     figure = figures.embedding_map(points, styles=figures.styles(tracks))
     player = figures.player(tracks.loc[tested], clip_s=model.record["clip_s"])
     caption = f"Clips of {len(tested)} songs of {tracks.attrs['corpus']}, by {options.method} of the bottleneck."
@@ -148,12 +152,10 @@ def _map(options):
 
 
 def _identify(options):
-    from crnnlib import corpora, identify, voting
+    from crnnlib import identify, voting
     from crnnlib.errors import DataError
 
-    corpus = options.corpus or os.environ.get("CRNNLIB_CORPUS", "demo")
-    if Path(corpus).exists():
-        corpus = corpora.load(corpus).attrs["corpus"]
+    corpus = _short_name(options.corpus or os.environ.get("CRNNLIB_CORPUS") or "demo")
     model = identify.load_model(identify.find_model(corpus, options.model))
     answers, failures = [], 0
     for path in options.files:
@@ -190,8 +192,14 @@ def _identify(options):
             print(f"  {rank['probability']:6.1%}  {rank['artist']}")
         for clip in answer["clips"]:
             print(f"    {clip['start_s']:7.1f} s  {clip['probability']:6.1%}  {clip['artist']}")
-    if failures:
-        raise SystemExit(2)
+    return 2 if failures else 0
+
+
+def _short_name(corpus):
+    """The name of a corpus in the cache: that of a folder or file is made from its path."""
+    from crnnlib import corpora
+
+    return corpora.load(corpus).attrs["corpus"] if Path(corpus).exists() or os.sep in corpus else corpus
 
 
 def _prepared(options):

@@ -14,7 +14,7 @@ import soxr
 from crnnlib.errors import DataError
 from crnnlib.logmel import LogMel, Settings
 
-__all__ = ["load_audio"]
+__all__ = ["load_audio", "skipped"]
 
 _SILENCE = 1e-4  # -80 dB of full scale: three steps of 16 bits
 _RATES = (1000, 768000)
@@ -61,6 +61,44 @@ def load_audio(path: str | Path, settings: Settings = LogMel()) -> np.ndarray:
         words = getattr(error, "error_string", str(error))
         words = "no frame of mpeg audio" if "does not exist" in words else words.strip(" .")
         raise DataError(f"{path}: corrupt or no audio ({words})") from error
+
+
+def skipped(path: str | Path, settings: Settings = LogMel()) -> float:
+    """Tell where in a file `load_audio` begins: half of what `max_s` leaves out lies before.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Anything that `load_audio` reads.
+    settings : LogMel
+        `max_s` matters here.
+
+    Returns
+    -------
+    float
+        Seconds; 0 without `max_s`.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> song = tracks["path"].iloc[0]
+    >>> skipped(song), skipped(song, LogMel(max_s=2))
+    (0.0, 1.0)
+    """
+    if settings.max_s is None:
+        return 0.0
+    try:
+        about = soundfile.info(os.fsencode(path) if os.name == "posix" else path)
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    whole = about.duration
+    if about.frames >= _UNKNOWN:
+        whole = len(load_audio(path, LogMel(sr=settings.sr))) / settings.sr
+    return max(0.0, (whole - settings.max_s) / 2)
 
 
 def _read(path: Path, settings: Settings) -> np.ndarray:

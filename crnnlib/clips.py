@@ -237,6 +237,8 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.clips, self.batch_size, self.offsets = clips, batch_size, offsets
         self.order, self.starts = np.arange(len(clips)), clips.start
+        if random_crop and seed is None:
+            raise ParameterError("random_crop without a seed: expected a number, e.g. seed=0")
         if seed is not None:
             rng = np.random.default_rng(seed)
             self.order = rng.permutation(len(clips))

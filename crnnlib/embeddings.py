@@ -141,8 +141,10 @@ def quality(
 
 def _checked(vectors) -> np.ndarray:
     vectors = np.asarray(vectors, np.float32)
-    if vectors.ndim != 2 or len(vectors) < 4:
-        raise DataError(f"vectors of shape {vectors.shape}: expected (n, dimensions) with n of at least 4")
+    if vectors.ndim != 2 or len(vectors) < 4 or vectors.shape[1] < 2:
+        raise DataError(
+            f"vectors of shape {vectors.shape}: expected (n, dimensions) with n of at least 4 and 2 dimensions or more"
+        )
     if not np.isfinite(vectors).all():
         raise DataError("vectors hold NaN or infinity: training diverged; try a lower learning rate")
     return vectors

@@ -24,11 +24,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from crnnlib import files
-from crnnlib.audio import load_audio
+from crnnlib.audio import load_audio, skipped
 from crnnlib.errors import DataError
 from crnnlib.logmel import LogMel, Settings, log_mel
 
-__all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel"]
+__all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel", "skipped"]
 
 _LITTLE = 2**24  # bytes of audio that one process reads before a second has started
 
@@ -72,7 +72,7 @@ class Store:
             return np.load(self.folder / _file_name(track_id), mmap_mode="r", allow_pickle=False)
         except FileNotFoundError as error:
             raise DataError(f"{track_id}: not in the store {self.folder}; run features.extract") from error
-        except (ValueError, EOFError) as error:
+        except files.DAMAGED as error:
             damaged = self.folder / _file_name(track_id)
             raise DataError(f"{damaged}: damaged ({error}); remove it and run features.extract") from error
 

@@ -1,19 +1,26 @@
 """Where crnnlib keeps things, and how it writes them: whole, or not at all.
 
 Everything that can be made again lives under one folder, `home()`. A file is written under a temporary name that
-carries the host and the process id, then renamed; a reader never sees half a file, and two writers of the same file
-both succeed.
+carries the host, the process id and a random part, then renamed; a reader never sees half a file, and two writers of
+the same file both succeed.
 """
 
 import contextlib
 import os
+import secrets
 import socket
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 
-__all__ = ["atomic", "home", "sweep"]
+__all__ = ["DAMAGED", "atomic", "home", "sweep"]
+
+#: What reading a damaged .npy, .npz or .json raises.
+DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 _HOST = socket.gethostname().split(".")[0].replace("-", "") or "host"
 
@@ -61,7 +68,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tail = path.name.encode()[-120:].decode(errors="ignore")  # a name holds at most 255 bytes
-    temporary = path.with_name(f".tmp-{_HOST}-{os.getpid()}-{tail}")
+    temporary = path.with_name(f".tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-{tail}")
     try:
         yield temporary
         os.replace(temporary, path)

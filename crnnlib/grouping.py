@@ -19,7 +19,12 @@ Unit = list[str]
 
 
 def classes(
-    tracks: pd.DataFrame, label: str, same: Sequence[Collection[str]] = (), least: int = 1, albums: bool = False
+    tracks: pd.DataFrame,
+    label: str,
+    same: Sequence[Collection[str]] = (),
+    least: int = 1,
+    albums: bool = False,
+    songs: int | None = None,
 ) -> dict[str, list[Unit]]:
     """Map each class to its units.
 
@@ -34,7 +39,9 @@ def classes(
     least : int
         Fewest units that each class must have.
     albums : bool
-        Whether an album (its name and its artist's) is a unit too; a class then needs three songs.
+        Whether an album (its name and its artist's) is a unit too.
+    songs : int, optional
+        Fewest songs that each class must have; by default three with `albums`, else one.
 
     Returns
     -------
@@ -74,7 +81,7 @@ def classes(
         found.setdefault(names[0], []).append(unit)
     if len(found) < 2:
         raise DataError(f"{label} is {listed(list(found))} throughout; expected two or more to tell apart")
-    songs = 3 if albums else 1
+    songs = songs or (3 if albums else 1)
     poor = sorted(name for name, units in found.items() if len(units) < least or len(flat(units)) < songs)
     if poor:
         needed = f"{least} albums and 3 songs" if albums else f"{least} songs"

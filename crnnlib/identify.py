@@ -99,7 +99,9 @@ def find_model(corpus: str, path: str | Path | None = None) -> Path:
         if not Path(path).is_file():
             raise DataError(f"{path}: no such model; train one with `crnnlib study {corpus}`")
         return Path(path)
-    trained = [one for one in (files.home() / "models" / corpus).glob("*.keras") if one.with_suffix(".json").exists()]
+    trained = [
+        one for one in (files.home() / "models" / corpus).glob("[!.]*.keras") if one.with_suffix(".json").exists()
+    ]
     return max(trained, key=lambda one: (one.stat().st_mtime, one.name), default=SHIPPED)
 
 
@@ -157,7 +159,8 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
     Returns
     -------
     voting.Scores
-        Level "clip", one row per clip from the start of the file; the truth is unknown and set to class 0.
+        Level "clip", one row per clip of what `max_s` leaves of the file; `start` counts frames from its beginning.
+        The truth is unknown and set to class 0.
 
     Raises
     ------
@@ -178,11 +181,12 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
     starts = slice_starts(len(values), n_frames)
     clips = np.stack([values[start : start + n_frames] for start in starts])
     _, probabilities = model.bottleneck.predict(clips, batch_size=64, verbose=0)
+    before = round(features.skipped(path, settings) * settings.sr / settings.hop_length)
     return voting.Scores(
         probabilities,
         np.zeros(len(clips), int),
         np.full(len(clips), str(path)),
         model.classes,
-        start=starts,
+        start=before + np.asarray(starts),
         level="clip",
     )

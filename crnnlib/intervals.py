@@ -18,23 +18,23 @@ METRICS = ("f1_weighted", "f1_macro", "accuracy", "top3")
 
 
 def interval(
-    s: Scores,
+    s: Scores | Sequence[Scores],
     metric: str = "f1_weighted",
     n_boot: int = 2000,
     groups: Sequence | Mapping | pd.Series | None = None,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of a score.
+    """95 % bootstrap interval of a score, or of the mean score of several trials.
 
     Parameters
     ----------
-    s : Scores
-        Clip or song level.
+    s : Scores or sequence of Scores
+        Clip or song level. Each of several is scored by itself; a resample holds the same songs for all.
     metric : {"f1_weighted", "f1_macro", "accuracy", "top3"}
         Which of `scores`.
     n_boot : int
         Number of resamples.
-    groups : sequence of length n, or mapping from track_id, optional
+    groups : mapping from track_id, or for one `Scores` a sequence of length n, optional
         What is resampled as a whole: by default songs. Give artist and album together for albums; with fewer than
         about 20 groups the interval is too narrow.
     seed : int
@@ -48,7 +48,7 @@ def interval(
     Raises
     ------
     ParameterError
-        If `metric` is unknown, `n_boot` is below 1, or a row has no group.
+        If `metric` is unknown, `n_boot` is below 1, there are no scores, or a row has no group.
 
     Examples
     --------
@@ -58,9 +58,14 @@ def interval(
     >>> low < 0.75 < high
     True
     """
-    labels = _groups(s, groups)
-    names = np.unique(labels)
-    return _ends(_resampled(s, labels, names, _weights(len(names), n_boot, seed), metric))
+    trials = [s] if isinstance(s, Scores) else list(s)
+    if not trials:
+        raise ParameterError("no scores: expected those of one trial at least")
+    labels = [_groups(one, groups) for one in trials]
+    names = np.unique(np.concatenate(labels))
+    weights = _weights(len(names), n_boot, seed)
+    drawn = [_resampled(one, own, names, weights, metric) for one, own in zip(trials, labels, strict=True)]
+    return _ends(np.mean(drawn, axis=0))
 
 
 def compare(
@@ -93,7 +98,7 @@ def compare(
     ParameterError
         If the metric is unknown, `n_boot` is not positive, or `groups` do not name every song.
     DataError
-        If the songs differ.
+        If the songs differ, or what is true of them.
 
     Examples
     --------
@@ -109,6 +114,10 @@ def compare(
     odd = set(a.track_id) ^ set(b.track_id)
     if odd:
         raise DataError(f"{len(odd)} songs are in one test only, e.g. {min(odd)}: expected the same folds for both")
+    if a.classes != b.classes or dict(zip(a.track_id, a.truth, strict=True)) != dict(
+        zip(b.track_id, b.truth, strict=True)
+    ):
+        raise DataError("classes or truth differ: expected two answers to one question")
     result = _difference(a, b, metric, n_boot, groups, seed)
     n, p_mcnemar = len(set(a.track_id)), float("nan")
     if a.n == b.n == n:
@@ -201,7 +210,7 @@ def _groups(s: Scores, groups) -> np.ndarray:
         if missing:
             raise ParameterError(f"groups name no group for {str(missing[0])!r} ({len(missing)} songs missing)")
         return np.asarray([str(groups[track]) for track in s.track_id])
-    labels = np.asarray(list(groups), str)
+    labels = np.asarray([str(group) for group in groups])
     if labels.shape != (s.n,):
         raise ParameterError(f"groups: {labels.size} values; expected one for each of {s.n} rows")
     return labels

@@ -35,7 +35,7 @@ class Run:
     dtype, fast, resident
         As in `training.train`.
     folder : str or pathlib.Path
-        Of the state; what lies there is taken up.
+        Of the state; what lies there is taken up, if it was trained in the same dtype.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Run:
     """
 
     def __init__(self, parts, n_classes, recipe, seed, dtype, fast, resident, folder):
-        self.recipe, self.seed, self.folder = recipe, seed, Path(folder)
+        self.recipe, self.seed, self.dtype, self.folder = recipe, seed, dtype, Path(folder)
         self.clips, self.validation = parts["train"], parts["validation"]
         keras.utils.set_random_seed(int(np.random.SeedSequence([seed, 0]).generate_state(1)[0]))
         p, layers = recipe.augment_p, []
@@ -164,26 +164,27 @@ class Run:
             yield self.clips.read(chosen[start : start + batch])
 
     def _variables(self) -> list:
-        own = [one for one in self.model.variables if not one.path.startswith("crop")]
-        return own + list(self.trainer.optimizer.variables)
+        return list(self.model.variables) + list(self.trainer.optimizer.variables)
 
     def _save(self) -> None:
         arrays = {f"v{number:04d}": np.asarray(one) for number, one in enumerate(self._variables())}
         arrays |= {f"b{number:04d}": one for number, one in enumerate(self.best)}
-        progress = json.dumps({"history": self.history, "best_epoch": self.best_epoch})
+        progress = json.dumps({"history": self.history, "best_epoch": self.best_epoch, "dtype": self.dtype})
         with files.atomic(self.folder / "state.npz") as temporary:
             np.savez(temporary, allow_pickle=False, progress=np.array(progress), **arrays)
 
     def _resume(self) -> bool:
-        """Take up the state on disk, if there is one."""
-        path = self.folder / "state.npz"
-        if not path.exists():
+        """Take up the state on disk, if there is one that is whole and of the same dtype."""
+        try:
+            with np.load(self.folder / "state.npz", allow_pickle=False) as saved:
+                progress, arrays = json.loads(str(saved["progress"])), {name: saved[name] for name in saved.files}
+        except files.DAMAGED:
             return False
-        with np.load(path, allow_pickle=False) as saved:
-            progress = json.loads(str(saved["progress"]))
-            for number, variable in enumerate(self._variables()):
-                variable.assign(saved[f"v{number:04d}"])
-            self.best = [saved[name] for name in sorted(saved.files) if name[0] == "b"]
+        if progress.get("dtype") != self.dtype:
+            return False
+        for number, variable in enumerate(self._variables()):
+            variable.assign(arrays[f"v{number:04d}"])
+        self.best = [arrays[name] for name in sorted(arrays) if name[0] == "b"]
         self.history, self.best_epoch = progress["history"], progress["best_epoch"]
         return True
 

@@ -82,14 +82,15 @@ def crnn(
     Raises
     ------
     ParameterError
-        For an unknown variant or head, fewer than two classes, or a clip too short, or bands too few, for the pools.
+        For an unknown variant or head, an option that the variant has not, fewer than two classes, or a clip too short,
+        or bands too few, for the pools.
 
     Examples
     --------
     >>> crnn(94, 20).count_params()
     394324
     """
-    _check(n_frames, n_classes, n_mels, variant, head)
+    _check(n_frames, n_classes, n_mels, variant, head, non_local)
     policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
     inputs = keras.Input((n_frames, n_mels), name="log_mel")
     x = inputs
@@ -262,11 +263,13 @@ def _recurrent(x, head, variant):
     return StatisticsPooling(name="bottleneck")(gru("gru2", True)(x))
 
 
-def _check(n_frames, n_classes, n_mels, variant, head):
+def _check(n_frames, n_classes, n_mels, variant, head, non_local):
     if variant not in VARIANTS:
         raise ParameterError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")
     if head not in ("gru", "statistics"):
         raise ParameterError(f"head={head!r}: expected 'gru' or 'statistics'")
+    if (non_local and not VARIANTS[variant]) or (head != "gru" and variant == "pooled"):
+        raise ParameterError(f"head={head!r}, non_local={non_local}: expected 'gru' and False of {variant!r}")
     if n_classes < 2:
         raise ParameterError(f"n_classes={n_classes}: expected at least 2 artists to tell apart")
     pools = [pool for _, pool, _ in VARIANTS[variant]] or [(36 if variant == "1d" else 1, 1)]

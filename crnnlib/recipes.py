@@ -59,8 +59,8 @@ class Recipe:
     Raises
     ------
     ParameterError
-        If schedule, vote, front end or batch norm is unknown, or a probability or number out of range; `models.crnn`
-        refuses the rest.
+        If schedule, vote, front end or batch norm is unknown, a probability or number is out of range, or `statistics`
+        and `legacy_clips` are both set; `models.crnn` refuses the rest.
 
     Examples
     --------
@@ -110,8 +110,20 @@ class Recipe:
             raise ParameterError(f"batch_norm={self.batch_norm!r}: expected 'mended' or 'published'")
         if not 0 < self.augment_p <= 1:
             raise ParameterError(f"augment_p={self.augment_p!r}: expected a probability above 0, e.g. 0.5")
-        if min(self.batch_size, self.max_epochs, self.patience) < 1:
-            raise ParameterError("batch_size, max_epochs, patience: expected positive whole numbers")
+        for names, kind, least in (
+            (("batch_size", "max_epochs", "patience"), int, 1),
+            (("shift_bands", "mask_bands"), int, 0),
+            (("learning_rate", "gain_db", "eq_db", "mask_time", "weight_decay", "label_smoothing"), float, 0),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if not least <= value < math.inf or (kind is int and value != int(value)):
+                    whole = "a whole number" if kind is int else "a number"
+                    raise ParameterError(f"{name}={value!r}: expected {whole} of at least {least}")
+        if max(self.mask_time, self.label_smoothing) >= 1:
+            raise ParameterError("mask_time, label_smoothing: expected shares below 1")
+        if self.statistics and self.legacy_clips:
+            raise ParameterError("statistics with legacy_clips: not every song would have clips; expected one of them")
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""

@@ -131,7 +131,7 @@ def load(folder: str | Path) -> list[Trial]:
     >>> load("/nowhere")
     []
     """
-    return [read(path) for path in sorted(Path(folder).glob("*.json"))]
+    return [read(path) for path in _records(folder)]
 
 
 def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
@@ -183,7 +183,7 @@ def publish(corpus: str, folder: str | Path) -> int:
     (1, 0)
     """
     copied = 0
-    for record in sorted((files.home() / "results" / corpus).glob("*.json")):
+    for record in _records(files.home() / "results" / corpus):
         target = Path(folder, corpus, record.name)
         if target.exists():
             continue
@@ -238,5 +238,10 @@ def read(path: str | Path) -> Trial:
                     clips.classes, level="song",
                 )  # fmt: skip
             return Trial(record, clips, arrays["bottleneck"], statistics=statistics)
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except files.DAMAGED as error:
         raise DataError(f"{path}: not a record of a trial ({error}); delete it and run the study again") from error
+
+
+def _records(folder: str | Path) -> list[Path]:
+    """The records of a folder by name, without what is being written."""
+    return sorted(Path(folder).glob("[!.]*.json"))

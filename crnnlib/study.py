@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from crnnlib import features, files, musicnn, records, splits
+from crnnlib import features, files, grouping, musicnn, records, splits
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.records import Trial
 from crnnlib.training import PAPER, Recipe, identity, train
@@ -49,7 +49,8 @@ class Grid:
     Raises
     ------
     ParameterError
-        If a split is unknown, a length or number is not positive, or folds are asked for together with `matched`.
+        If a split is unknown, there is no recipe, a length or number is not positive, or folds are asked for together
+        with `matched`.
 
     Examples
     --------
@@ -71,6 +72,8 @@ class Grid:
     def __post_init__(self):
         if not set(self.kinds) <= {"song", "album"} or not self.kinds:
             raise ParameterError(f"kinds={self.kinds}: expected 'song', 'album' or both")
+        if len(self.recipes) == 0:
+            raise ParameterError("recipes: expected at least one, e.g. crnnlib.training.PAPER")
         if len(self.clip_lengths) == 0 or not all(0 < clip_s < math.inf for clip_s in self.clip_lengths):
             raise ParameterError(f"clip_lengths={self.clip_lengths}: expected positive lengths in seconds, e.g. 3.0")
         if self.trials < 1 or (self.folds is not None and (self.folds < 2 or self.matched)):
@@ -91,7 +94,7 @@ class Grid:
 
     def _draw(self, kind, tracks, seed, label, same):
         if kind == "album" or self.matched:
-            tracks = several_albums(tracks, label)
+            tracks = several_albums(tracks, label, same)
         if self.matched:
             song, album = splits.matched_pair(tracks, seed, label, same)
             return [song if kind == "song" else album]
@@ -102,8 +105,8 @@ class Grid:
         return draw(tracks, k=self.folds, seed=seed, label=label, same=same)
 
 
-def several_albums(tracks: pd.DataFrame, label: str = "artist") -> pd.DataFrame:
-    """The part of a corpus that an album split can use: classes with two albums or more.
+def several_albums(tracks: pd.DataFrame, label: str = "artist", same=()) -> pd.DataFrame:
+    """The part of a corpus that an album split can use: classes with two albums or more, and three songs.
 
     Parameters
     ----------
@@ -111,6 +114,8 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist") -> pd.DataFrame:
         Track table.
     label : str, default="artist"
         Column to predict.
+    same : sequence of collections of str, optional
+        Ids that stay together, as `Store.duplicates` gives them: albums that share a recording count once.
 
     Returns
     -------
@@ -118,6 +123,8 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist") -> pd.DataFrame:
 
     Raises
     ------
+    ParameterError
+        If there is no such column.
     DataError
         If fewer than two classes are left.
 
@@ -127,11 +134,13 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist") -> pd.DataFrame:
     >>> several_albums(opengame20.listing())["artist"].nunique()
     7
     """
-    albums = tracks.groupby(label)[["artist", "album"]].apply(lambda part: len(part.drop_duplicates()))
-    wide = albums.index[albums >= 2]
+    albums = grouping.classes(tracks, label, same, albums=True, songs=1)
+    wide = [name for name, units in albums.items() if len(units) >= 2 and len(grouping.flat(units)) >= 3]
     if len(wide) < 2:
-        raise DataError(f"{len(wide)} classes have two albums or more: an album split needs two; use a song split")
-    return tracks[tracks[label].isin(wide)]
+        raise DataError(
+            f"{len(wide)} classes have two albums and three songs or more: an album split needs two; use a song split"
+        )
+    return tracks[tracks[label].astype(str).isin(wide)]
 
 
 def run(grid, tracks, store, label="artist", folder=None, progress=True, scheduler=None) -> list[Trial]:
@@ -142,7 +151,7 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     grid : Grid
         What to run.
     tracks : pandas.DataFrame
-        Track table.
+        Track table; tracks that the store lacks are left out.
     store : features.Store
         Its log-mel; a recipe with another front end reads the same seconds of the same tracks through that.
     label : str, default="artist"
@@ -163,7 +172,7 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     Raises
     ------
     ParameterError
-        If Dask is missing, or no scheduler answers at the address.
+        If Dask is missing, no scheduler answers at the address, or a worker has several threads.
 
     Examples
     --------
@@ -172,15 +181,15 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     >>> [(trial.record["split"]["name"], trial.record["clip_s"]) for trial in trials]
     [('song', 1.0)]
     """
+    tracks = tracks[tracks.index.isin(store.track_ids)]  # the store lacks what could not be read
     folder = Path(folder) if folder else files.home() / "results" / store.corpus
     files.sweep(folder)
     cells = list(grid.cells(tracks, label, store.duplicates()))
     stores = {"log-mel": store}
     if any(recipe.front_end == "musicnn" for recipe in grid.recipes):
-        kept = tracks.loc[list(store.track_ids)]
-        stores["musicnn"] = features.extract(kept, musicnn.Maps(store.settings.max_s), n_jobs=1, progress=progress)
+        stores["musicnn"] = features.extract(tracks, musicnn.Maps(store.settings.max_s), n_jobs=1, progress=progress)
     stores = [stores[recipe.front_end] for _, _, recipe, _ in cells]
-    names = [_name(one, cell, label) for one, cell in zip(stores, cells, strict=True)]
+    names = [_name(one, tracks, cell, label) for one, cell in zip(stores, cells, strict=True)]
     pending = [number for number, name in enumerate(names) if not (folder / f"{name}.json").exists()]
     jobs = [(stores[number], tracks, cells[number], label, str(folder), names[number]) for number in pending]
     with tqdm(
@@ -191,10 +200,11 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     return [records.read(folder / f"{name}.json") for name in names]
 
 
-def _name(store, cell, label):
+def _name(store, tracks, cell, label):
     clip_s, split, recipe, seed = cell
     n_frames = store.settings.n_frames(clip_s)
-    return f"{recipe.name}-{split.name}-{n_frames:03d}-{seed}-{identity(store, split, n_frames, recipe, seed, label)}"
+    trial_id = identity(store, tracks, split, n_frames, recipe, seed, label)
+    return f"{recipe.name}-{split.name}-{n_frames:03d}-{seed}-{trial_id}"
 
 
 def _run_one(store, tracks, cell, label, folder, name, progress=False):
@@ -223,8 +233,11 @@ def _distributed(jobs, scheduler):
     except (OSError, ValueError) as error:
         raise ParameterError(f"scheduler={scheduler!r}: no Dask scheduler answers there ({error})") from error
     with client:
-        workers = client.scheduler_info()["workers"].values()
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
         resources = {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
+        if not resources and any(worker["nthreads"] > 1 for worker in workers):
+            raise ParameterError("scheduler: a worker has several threads, which would share the random numbers of "
+                                 "their trials; start each with `dask worker --nthreads 1`")  # fmt: skip
         futures = [client.submit(_run_one, *job, pure=False, resources=resources, retries=3) for job in jobs]
         for future in distributed.as_completed(futures):
             yield future.result()

@@ -3,13 +3,14 @@
 Conventions: a trial is a `records.Trial`; scores are shares in [0, 1]. See chapter 6, *Read the results*.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from crnnlib import evaluation, published, splits, voting
+from crnnlib import evaluation, published, selection, splits
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.records import Trial
 from crnnlib.voting import Scores
@@ -51,11 +52,12 @@ def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: bool = True) -> pd.DataFrame:
-    """One row per recipe, split, design, level and clip length: mean and best of its trials, and an interval.
+def summary(trials: Sequence[Trial], metric: str = "f1_weighted") -> pd.DataFrame:
+    """One row per recipe, split, design, clip length, label, features and level: mean and best of its trials.
 
-    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. The 95 %
-    interval resamples the songs of all trials together, and at clip level whole songs, too.
+    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs; a trial
+    without all of its folds is left out, and a fold that was run twice belongs to two trials. The 95 % interval is of
+    the mean: it resamples songs, at clip level too, the same for all trials.
 
     Parameters
     ----------
@@ -63,14 +65,12 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
         From `study.run`, `records.load` or `records.results`.
     metric : str, default="f1_weighted"
         A key of `evaluation.scores`.
-    intervals : bool, default=True
-        Also bootstrap the intervals.
 
     Returns
     -------
     pandas.DataFrame
         Columns recipe, split, design (of `splits.design`), level, clip_s, mean, best, trials, n (rows tested per
-        trial), low, high.
+        trial), low, high, label, and max_s (seconds used of each song; none means all).
 
     Examples
     --------
@@ -80,21 +80,22 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted", intervals: boo
     groups = {}
     for trial in trials:
         record = trial.record
-        key = (record["recipe"]["name"], *splits.design(record["split"]["name"]), record["clip_s"])
+        drawn = splits.design(record["split"]["name"])
+        how = json.dumps(record["features"], sort_keys=True)
+        key = (record["recipe"]["name"], *drawn, record["clip_s"], record["label"], how)
         groups.setdefault(key, {}).setdefault(record["seed"], []).append(trial)
     rows = []
-    for (recipe, split, design, clip_s), seeds in sorted(groups.items()):
-        for level in ("clip", "song"):
-            pooled = [
-                voting.pool([one.test_clips if level == "clip" else one.songs for one in folds])
-                for folds in seeds.values()
-            ]
+    for (recipe, split, design, clip_s, label, how), seeds in sorted(groups.items()):
+        whole = [folds for run in seeds.values() for folds in _whole(run, design)]
+        for level in ("clip", "song") if whole else ():
+            pooled = [selection.pooled(folds, level) for folds in whole]
             values = [evaluation.scores(one)[metric] for one in pooled]
-            row = {"recipe": recipe, "split": split, "design": design, "level": level, "clip_s": clip_s,
-                   "mean": np.mean(values), "best": max(values), "trials": len(values), "n": pooled[0].n}  # fmt: skip
-            if intervals:
-                row["low"], row["high"] = evaluation.interval(voting.pool(pooled), metric=metric)
-            rows.append(row)
+            low, high = evaluation.interval(pooled, metric)
+            rows.append({
+                "recipe": recipe, "split": split, "design": design, "level": level, "clip_s": clip_s,
+                "mean": np.mean(values), "best": max(values), "trials": len(values), "n": pooled[0].n,
+                "low": low, "high": high, "label": label, "max_s": json.loads(how)["max_s"],
+            })  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -104,7 +105,7 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     Parameters
     ----------
     summary : pandas.DataFrame
-        From `tables.summary`, of one recipe.
+        From `tables.summary`, of one recipe and one design.
     level : {"song", "clip"}
         Scores of songs or of single clips.
 
@@ -118,7 +119,7 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
     Raises
     ------
     ParameterError
-        If the summary holds several recipes, or `level` is neither.
+        If the summary holds several recipes, or several rows for one cell; if `level` is neither.
 
     Examples
     --------
@@ -134,6 +135,8 @@ def beside_paper(summary: pd.DataFrame, level: str = "song") -> pd.DataFrame:
         raise ParameterError(f"level={level!r}: expected 'song' or 'clip'")
     if not summary.empty and summary["recipe"].nunique() > 1:
         raise ParameterError(f"{summary['recipe'].nunique()} recipes in one table: expected one")
+    if not summary.empty:
+        _one_each(summary)
     paper = {key[1:]: row for key, row in published.cells().iterrows() if key[0] == level}
     rows = summary[summary["level"] == level].to_dict("records") if not summary.empty else []
     ours = {(row["split"], row["clip_s"]): row for row in rows}
@@ -224,9 +227,14 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
         interval over songs, which the paper has not), clips, design (of `splits.design`), and "trials × songs" (tested
         per trial).
 
+    Raises
+    ------
+    ParameterError
+        If a summary has several designs, labels or features for one recipe and split; see `selection.one_design`.
+
     Examples
     --------
-    >>> overview({}, clip_s=3)["F1, song level"].tolist()
+    >>> overview({})["F1, song level"].tolist()
     ['0.937', '0.651']
     """
     paper = published.trials().groupby(["level", "split", "clip_s"])
@@ -240,6 +248,7 @@ def overview(summaries: Mapping[str, pd.DataFrame], clip_s: float = 3.0) -> pd.D
             mine = summary[(summary["recipe"] == recipe) & (summary["split"] == split)]
             if mine.empty:
                 continue
+            _one_each(mine)
             nearest = min(mine["clip_s"], key=lambda length: abs(length - clip_s))
             clip, song = (
                 mine[(mine["clip_s"] == nearest) & (mine["level"] == level)].iloc[0] for level in ("clip", "song")
@@ -272,3 +281,21 @@ def bracketed(row: pd.Series) -> str:
     """
     known = f" ({row['low']:.2f} to {row['high']:.2f})" if pd.notna(row["low"]) else ""
     return f"{row['mean']:.3f}{known}"
+
+
+def _whole(trials: list, design: str) -> list[tuple]:
+    """Deal the folds of one seed out to trials; a fold that was run twice belongs to two, what is not whole to none."""
+    folds: dict[str, list] = {}
+    for trial in trials:
+        folds.setdefault(trial.record["split"]["name"], []).append(trial)
+    expected = int(design.split()[0]) if design.endswith("folds") else 1
+    return list(zip(*folds.values(), strict=False)) if len(folds) == expected else []
+
+
+def _one_each(rows: pd.DataFrame) -> None:
+    cells = rows.groupby(["split", "level", "clip_s"]).size()
+    if cells.max() > 1:
+        raise ParameterError(
+            f"{cells.max()} rows for the {' '.join(map(str, cells.idxmax()))} s: expected one; "
+            "choose with selection.one_design or selection.pick"
+        )

@@ -24,13 +24,15 @@ from crnnlib.records import Trial
 __all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe", "identity", "predict", "train"]
 
 
-def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str = "artist") -> str:
+def identity(store, tracks, split, n_frames: int, recipe: Recipe, seed: int, label: str = "artist") -> str:
     """Hash of all that decides what a trial computes.
 
     Parameters
     ----------
     store : features.Store
         Gives the content of each track.
+    tracks : pandas.DataFrame
+        Track table; gives the labels.
     split : splits.Split
         Its track ids.
     n_frames : int
@@ -46,7 +48,7 @@ def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str 
     Examples
     --------
     >>> paper, renamed, beyond = (
-    ...     identity(store, split, 32, one, seed=0)
+    ...     identity(store, tracks, split, 32, one, seed=0)
     ...     for one in (PAPER, Recipe("mine"), BEYOND)
     ... )
     >>> len(paper), paper == renamed, paper == beyond
@@ -55,6 +57,7 @@ def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str 
     parts = {part: list(getattr(split, part)) for part in ("train", "validation", "test")}
     usual = dataclasses.asdict(Recipe())  # only what differs counts, so that a new option leaves old records valid
     content = {track_id: store.digest(track_id) for ids in parts.values() for track_id in ids}
+    named = tracks.loc[list(content), label].astype(str)
     whole = {
         "content": content,
         "split": parts,
@@ -65,6 +68,8 @@ def identity(store, split, n_frames: int, recipe: Recipe, seed: int, label: str 
         "seed": seed,
         "label": label,
     }
+    if any(track_id.partition("/")[0] != name for track_id, name in named.items()):  # else the ids say it all
+        whole["classes"] = named.to_dict()
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -106,9 +111,9 @@ def train(
     Raises
     ------
     ParameterError
-        If `label` is not a column of the track table.
+        If `label` is not a column of the track table, or the store is not of the recipe's front end.
     DataError
-        If a song of the split is missing, or a class of the test songs has no training song.
+        If a song of the split is missing, the split leaks, or a class of the test songs has no training song.
 
     Examples
     --------
@@ -118,10 +123,12 @@ def train(
     >>> trial.record["scores"]["song"]  # doctest: +ELLIPSIS
     {'f1_weighted': ..., 'f1_macro': ..., 'accuracy': ..., 'top3': ..., 'n': 3}
     """
+    if recipe.front_end != ("log-mel" if isinstance(store.settings, features.LogMel) else "musicnn"):
+        raise ParameterError(f"front_end={recipe.front_end!r}: the store {store.folder.name} holds something else")
     n_frames = store.settings.n_frames(clip_s)
     classes, parts = _clip_sets(store, tracks, split, n_frames, recipe, label)
     statistics = _statistics(store, tracks, split, label) if recipe.statistics else None
-    trial_id = identity(store, split, n_frames, recipe, seed, label)
+    trial_id = identity(store, tracks, split, n_frames, recipe, seed, label)
     resident = device.has_gpu() if resident is None else resident
     dtype = dtype or device.best_dtype()
     run = Run(parts, len(classes), recipe, seed, dtype, fast, resident, files.home() / "checkpoints" / trial_id)
@@ -136,6 +143,7 @@ def train(
     test = parts["test"]
     vectors, probabilities = predict(run.model, test)
     names = np.array(test.track_ids)[test.song]
+    probabilities = probabilities.astype(np.float16)  # as the record keeps them, so that it gives the same scores
     clips = voting.Scores(probabilities, test.clip_labels, names, tuple(classes), start=test.start, level="clip")
     songs = recipe.to_songs(clips, statistics)
     record = {
@@ -194,19 +202,18 @@ def _statistics(store, tracks, split, label):
     if not isinstance(store.settings, features.LogMel):
         heard = tracks.loc[sorted(split.train + split.validation + split.test)]
         store = features.extract(heard, features.LogMel(max_s=store.settings.max_s), progress=False)
-    return baselines.run("logistic", tracks, store, split, label, progress=False)
+    songs = baselines.run("logistic", tracks, store, split, label, progress=False)
+    return dataclasses.replace(songs, probabilities=songs.probabilities.astype(np.float16))
 
 
 def _clip_sets(store, tracks, split, n_frames, recipe, label):
     """The class names, and a clip set for each part of the split."""
     if label not in tracks:
         raise ParameterError(f"label={label!r}: not a column of the track table ({', '.join(tracks.columns)})")
+    split.check(tracks)
     wanted = {part: list(getattr(split, part)) for part in ("train", "validation", "test")}
     if not recipe.hold_out:
         wanted["train"] = sorted(wanted["train"] + wanted["validation"])
-    missing = [one for ids in wanted.values() for one in ids if one not in tracks.index]
-    if missing:
-        raise DataError(f"{missing[0]!r} and {len(missing) - 1} more songs of the split are not in the track table")
     names = {part: tracks.loc[ids, label].astype(str) for part, ids in wanted.items()}
     classes = sorted(set(names["train"]))
     unknown = sorted((set(names["validation"]) | set(names["test"])) - set(classes))

@@ -13,8 +13,7 @@ from crnnlib.errors import DataError, ParameterError
 
 __all__ = ["Scores", "majority_vote", "pool", "soft_vote"]
 
-# Records keep probabilities in float16, where anything below 6e-8 is zero: a floor above that makes a vote over
-# a record equal to the vote over the network's own output, and bounds what one sure and wrong clip can do.
+# In float16, as probabilities are kept, less than 6e-8 is zero; a floor bounds what one sure and wrong clip can do.
 FLOOR = 1e-7
 
 

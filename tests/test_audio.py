@@ -70,6 +70,7 @@ def test_max_s_takes_the_middle_of_a_flac_of_unknown_length(tmp_path):
     path.write_bytes(data)
     np.testing.assert_array_equal(audio.load_audio(path), whole)
     np.testing.assert_array_equal(audio.load_audio(path, LogMel(max_s=1)), whole[32000:48000])
+    assert audio.skipped(path, LogMel(max_s=1)) == 2
 
 
 def test_a_long_song_is_decoded_block_by_block(tmp_path):

@@ -11,7 +11,7 @@ import plotly.io
 import pytest
 import soundfile
 
-from crnnlib import figures, voting
+from crnnlib import features, figures, voting
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.figures import audio, page, theme
 
@@ -34,6 +34,15 @@ def points(clips, tracks):
     """A map's table with two methods."""
     plane = np.random.default_rng(1).normal(size=(clips.n, 2))
     return figures.points(clips, tracks, {"umap": plane, "pca": -plane}, clip_s=1)
+
+
+def test_points_start_where_the_file_does(clips, tracks):
+    maps = {"pca": np.zeros((clips.n, 2))}
+    whole, cut = (
+        figures.points(clips, tracks, maps, 1, settings=features.LogMel(max_s=max_s)) for max_s in (None, 2.0)
+    )
+    seconds = tracks["path"].map(lambda path: soundfile.info(path).duration)[whole["track_id"]].to_numpy()
+    np.testing.assert_allclose(cut["start"] - whole["start"], (seconds - 2) / 2)
 
 
 def results():

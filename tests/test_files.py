@@ -1,5 +1,6 @@
 """Files: whole or absent, and no leftovers."""
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -49,6 +50,18 @@ def test_atomic_keeps_the_old_file_when_the_writer_fails(tmp_path):
     with pytest.raises(ZeroDivisionError), files.atomic(target) as temporary:
         temporary.write_text(f"ne{1 / 0}")
     assert target.read_text() == "old"
+    assert leftovers(tmp_path) == []
+
+
+def test_threads_may_write_one_file_at_once(tmp_path):
+    def write(number):
+        for _ in range(100):
+            with files.atomic(tmp_path / "scores.json") as temporary:
+                temporary.write_text(str(number))
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(4)))
+    assert (tmp_path / "scores.json").read_text() in "0123"
     assert leftovers(tmp_path) == []
 
 

@@ -23,6 +23,14 @@ def test_without_a_trained_model_the_shipped_one_answers(home, shipped, tmp_path
     np.testing.assert_allclose(clips.probabilities.sum(1), 1, atol=1e-3)
 
 
+def test_starts_count_from_the_beginning_of_the_file(shipped, tmp_path):
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "long.wav", 0.1 * rng.normal(size=16000 * 150), 16000)
+    settings, clips = shipped.settings, identify.score_file(shipped, tmp_path / "long.wav")
+    assert settings.max_s == 120
+    assert clips.start[0] * settings.hop_length / settings.sr == pytest.approx(15, abs=0.02)
+
+
 def test_shipped_model_is_what_its_record_says(shipped):
     record = shipped.record
     assert Recipe(**record["recipe"]) == BEYOND

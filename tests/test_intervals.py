@@ -1,5 +1,7 @@
 """Resampling: the fast counts are scikit-learn's scores, songs stay whole, and differences are paired."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,6 +44,15 @@ def test_rows_of_one_song_are_resampled_together():
     clips = noisy(40, skill=0.5)
     copied = pool([clips] * 10)  # ten times the rows, no more evidence
     assert intervals.interval(copied) == pytest.approx(intervals.interval(clips))
+
+
+def test_interval_of_several_trials_is_that_of_their_mean():
+    trials = [noisy(150, skill=skill, seed=seed) for seed, skill in enumerate((0.3, 3.0))]
+    low, high = intervals.interval(trials, "accuracy")
+    ends = [intervals.interval(one, "accuracy") for one in trials]
+    assert ends[0][1] < low < np.mean([one.correct.mean() for one in trials]) < high < ends[1][0]
+    assert intervals.interval([trials[0]]) == intervals.interval(trials[0])
+    assert intervals.interval([trials[0]] * 3) == pytest.approx(intervals.interval(trials[0]))
 
 
 def test_albums_as_groups_widen_the_interval():
@@ -91,6 +102,15 @@ def test_compare_refuses_different_songs():
         intervals.compare(noisy(200), noisy(199))
 
 
+def test_compare_refuses_answers_to_different_questions():
+    a = noisy(200)
+    other = Scores(a.probabilities, a.truth, a.track_id, [f"{name}!" for name in a.classes], level="song")
+    with pytest.raises(DataError, match="one question"):
+        intervals.compare(a, other)
+    with pytest.raises(DataError, match="one question"):
+        intervals.compare(a, dataclasses.replace(a, truth=a.truth[::-1]))
+
+
 def test_producer_effect_is_paired_where_songs_are_shared():
     heard = noisy(200, skill=3.0, seed=1)
     unheard = Scores(heard.probabilities[:, ::-1], heard.truth, heard.track_id, heard.classes, level="song")
@@ -117,6 +137,7 @@ def test_holm_is_stricter_than_each_test_alone():
     [
         (lambda s: intervals.interval(s, "f1"), "metric='f1': expected one of f1_weighted"),
         (lambda s: intervals.interval(s, n_boot=0), "n_boot=0"),
+        (lambda s: intervals.interval([]), "no scores"),
         (lambda s: intervals.interval(s, groups=["a"]), "1 values; expected one for each of 200"),
         (lambda s: intervals.interval(s, groups={"0000": "a"}), "no group for '0001'"),
     ],

@@ -105,6 +105,14 @@ def test_a_network_on_pretrained_maps_is_studied_mapped_and_asked(home, music_tr
     assert [clip["start_s"] for clip in answer["clips"]] == [0.0, 1.0, 1.99]
 
 
+def test_a_corpus_may_be_named_by_its_path_wherever_there_is_a_record(run, music_tree, tmp_path):
+    assert json.loads(run("report", music_tree, "--json")[1])
+    code, out, _ = run("publish", music_tree, tmp_path / "book")
+    assert code == 0
+    assert int(out.split()[0]) == len(list((tmp_path / "book").glob("*/*.json"))) > 0
+    assert run("report", tmp_path / "nowhere")[0] == 2
+
+
 def bad_files(folder):
     tone = np.sin(np.arange(32000) / 20).astype("float32") / 2
     soundfile.write(folder / "short.wav", tone[:100], 16000)

@@ -50,6 +50,8 @@ def test_every_variant_gives_probabilities_and_a_bottleneck(variant, head):
     [
         {"variant": "crnn9"},
         {"head": "mean"},
+        {"variant": "pooled", "head": "statistics"},
+        {"variant": "1d", "non_local": True},
         {"n_classes": 1},
         {"n_frames": 15},
         {"n_mels": 64},

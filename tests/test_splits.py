@@ -174,6 +174,13 @@ def test_two_fold_album_test_trains_on_one_album_and_validates_on_its_songs():
     assert len(one.validation) == 3
 
 
+def test_two_folds_of_three_albums_never_leave_a_single_song_to_train_on():
+    tracks = table([[5, 5, 1], [1, 6, 1], [4, 4, 4]])
+    for seed in range(20):
+        folds = splits.album_folds(tracks, 2, seed)
+        assert sorted(song for fold in folds for song in fold.check(tracks).test) == sorted(tracks.index)
+
+
 def test_album_split_of_two_albums_trains_on_the_one_that_can_spare_a_song():
     tracks = table([[1, 2], [2, 1]])
     for seed in range(10):

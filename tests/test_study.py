@@ -58,6 +58,7 @@ def test_matched_splits_learn_from_as_many_songs_of_each_artist(tracks):
         {"clip_lengths": ()},
         {"clip_lengths": (3.0, 0.0)},
         {"clip_lengths": (float("nan"),)},
+        {"recipes": ()},
         {"trials": 0},
         {"folds": 1},
         {"folds": 2, "matched": True},
@@ -73,6 +74,17 @@ def test_album_splits_keep_artists_with_several_albums(tracks):
     assert set(study.several_albums(some).artist) == {"Bo Diddley", "Çelik"}
     with pytest.raises(DataError, match="song split"):
         study.several_albums(tracks[tracks.album == "First"])
+    both = [album.index[0] for _, album in tracks[tracks.artist == "Ada"].groupby("album")]
+    assert set(study.several_albums(tracks, same=[both]).artist) == {"Bo Diddley", "Çelik"}  # one recording on both
+
+
+def test_songs_that_could_not_be_read_are_left_out(store, tracks, tmp_path):
+    gone, *left = store.track_ids
+    quick = training.Recipe("quick", variant="rnn", max_epochs=1)
+    grid = study.Grid((1.0,), ["song"], 1, 2, [quick])
+    trials = study.run(grid, tracks, dataclasses.replace(store, track_ids=tuple(left)), folder=tmp_path, progress=False)
+    assert sorted(song for trial in trials for song in trial.record["split"]["test"]) == left
+    assert gone in tracks.index
 
 
 def test_recorded_trials_are_not_run_again(folder, store, tracks, monkeypatch):
@@ -114,9 +126,17 @@ def test_a_record_reads_back_as_it_was_written(folder, tmp_path):
 def test_a_damaged_record_is_an_error_not_a_guess(folder, tmp_path):
     trial = records.load(folder)[0]
     records.save(trial, tmp_path, "one")
-    (tmp_path / "one.npz").write_bytes(b"PK not an archive")
-    with pytest.raises(DataError, match="delete it and run the study again"):
-        records.load(tmp_path)
+    whole = (tmp_path / "one.npz").read_bytes()
+    for damaged in (b"", b"PK not an archive", whole[:-100], whole[:200] + b"x" * 200 + whole[400:]):
+        (tmp_path / "one.npz").write_bytes(damaged)
+        with pytest.raises(DataError, match="delete it and run the study again"):
+            records.load(tmp_path)
+
+
+def test_a_record_that_is_being_written_is_not_read_or_published(folder, tmp_path, home):
+    records.save(records.load(folder)[0], home / "results" / "toy", "one")
+    (home / "results" / "toy" / ".tmp-host-1-x-two.json").write_text("{")
+    assert len(records.results("toy", tmp_path)) == records.publish("toy", tmp_path) == 1
 
 
 def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, home):
@@ -189,6 +209,16 @@ def test_dask_workers_record_every_trial_once_though_one_is_killed(store, tracks
         client.close()
     assert len(trials) == len(list(tmp_path.glob("*.json"))) == 4
     assert len({trial.record["id"] for trial in trials}) == 4
+
+
+@pytest.mark.slow
+def test_dask_workers_with_several_threads_are_refused(store, tracks, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        pytest.raises(ParameterError, match="--nthreads 1"),
+    ):
+        study.run(GRID, tracks, store, folder=tmp_path, progress=False, scheduler=cluster.scheduler_address)
 
 
 def _kill_later(pid):

@@ -15,8 +15,9 @@ def songs(truth, predicted, names=None):
     return voting.Scores(np.eye(3)[predicted], truth, names, ("x", "y", "z"), level="song")
 
 
-def trial(recipe="paper", split="song", clip_s=3.0, seed=0, scores=None, test=()):
+def trial(recipe="paper", split="song", clip_s=3.0, seed=0, scores=None, test=(), label="artist", max_s=None):
     record = {"recipe": {"name": recipe}, "split": {"name": split, "test": test}, "clip_s": clip_s, "seed": seed}
+    record |= {"label": label, "features": {"max_s": max_s}}
     return SimpleNamespace(record=record, songs=scores, test_clips=scores)
 
 
@@ -44,9 +45,30 @@ def test_summary_pools_folds_and_averages_trials():
 
 def test_summary_keeps_designs_apart():
     folds = [trial(split=f"album-{n}of2", scores=songs([0, 1], [0, 1], [f"{n}a", f"{n}b"])) for n in (1, 2)]
-    rows = tables.summary([*folds, trial(split="album", scores=songs([0], [0]))], intervals=False)
+    rows = tables.summary([*folds, trial(split="album", scores=songs([0], [0]))])
     found = list(zip(rows["design"], rows["level"], rows["n"], strict=True))
     assert found[1::2] == [("2 folds", "song", 4), ("one split", "song", 1)]
+
+
+def test_summary_counts_whole_trials_only_and_a_fold_that_was_run_twice_as_two():
+    def fold(number, seed, said):
+        names = [f"{number}a", f"{number}b"]
+        return trial(split=f"album-{number}of2", seed=seed, scores=songs([0, 1], said, names))
+
+    whole, again = [fold(1, 0, [0, 1]), fold(2, 0, [0, 1])], [fold(1, 0, [1, 0]), fold(2, 0, [1, 0])]
+    rows = tables.summary([*whole, *again, fold(1, 1, [1, 0])])
+    assert rows[["mean", "best", "trials", "n"]].values.tolist() == [[0.5, 1.0, 2, 4]] * 2
+    assert tables.summary([fold(1, 0, [0, 1])]).empty
+
+
+def test_summary_keeps_labels_and_features_apart():
+    scores = songs([0, 1], [0, 1])
+    trials = [trial(scores=scores), trial(scores=scores, label="album"), trial(scores=scores, max_s=10.0)]
+    rows = tables.summary(trials)
+    assert rows["trials"].tolist() == [1] * 6
+    assert {(row["label"], str(row["max_s"])) for row in rows.to_dict("records")} == {
+        ("artist", "nan"), ("album", "nan"), ("artist", "10.0")
+    }  # fmt: skip
 
 
 def test_a_row_per_trial_and_level():
@@ -86,7 +108,12 @@ def test_layout_takes_clip_lengths_that_the_paper_has_not():
 
 
 @pytest.mark.parametrize(
-    ("rows", "level", "message"), [([cell()], "frame", "'song' or 'clip'"), ([cell(), cell(recipe="x")], "song", "one")]
+    ("rows", "level", "message"),
+    [
+        ([cell()], "frame", "'song' or 'clip'"),
+        ([cell(), cell(recipe="x")], "song", "2 recipes"),
+        ([cell(), cell(design="one split")], "song", "2 rows for the album song 3.0 s"),
+    ],
 )
 def test_layout_refuses_what_it_cannot_lay_out(rows, level, message):
     with pytest.raises(ParameterError, match=message):
@@ -115,6 +142,11 @@ def test_overview_names_all_that_a_score_needs():
     assert table["trials × songs"].tolist()[:2] == ["3 × 142", "3 × 229 to 251"]
     mine = ["demo", "paper", "album", "0.500 (0.40 to 0.70)", "0.300 (0.40 to 0.70)", "3 s", "3 folds", "2 × 24"]
     assert table.iloc[2].tolist() == mine
+
+
+def test_overview_refuses_two_designs_of_one_recipe():
+    with pytest.raises(ParameterError, match="one_design"):
+        tables.overview({"demo": pd.DataFrame([cell(), cell(level="clip"), cell(design="matched")])})
 
 
 def test_overview_tells_recipes_apart():

@@ -124,7 +124,7 @@ def _claim(folder, settings, ours):
             return
         for path in folder.glob("*/*/*.mp3"):
             path.unlink()
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
         raise ParameterError(f"{folder}: neither empty nor a demo corpus; choose another folder")
     with atomic(note) as temporary:
         temporary.write_text(json.dumps({"version": _VERSION, "settings": settings}))

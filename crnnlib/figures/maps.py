@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from crnnlib import audio
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.figures import theme
+from crnnlib.logmel import LogMel, Settings
 from crnnlib.voting import Scores, soft_vote
 
 __all__ = ["embedding_map", "points", "timeline"]
@@ -25,7 +27,7 @@ def points(
     maps: Mapping[str, np.ndarray],
     clip_s: float,
     part: str = "test",
-    frame_s: float = 0.032,
+    settings: Settings = LogMel(),
 ) -> pd.DataFrame:
     """Everything that a map says about its points, in one table.
 
@@ -41,21 +43,21 @@ def points(
         Length of a clip in seconds.
     part : {"test", "train"}
         Training clips are drawn apart, in grey.
-    frame_s : float
-        Seconds from one frame to the next.
+    settings : LogMel or musicnn.Maps
+        How the features were made: how long a frame is, and, with `max_s`, where in the file the first one lies.
 
     Returns
     -------
     pandas.DataFrame
-        `track_id`, `artist`, `album`, `title`, `start` (s), `clip_s`, `predicted`, `confidence`, `right`, `part`, and
-        `<method>_x`, `<method>_y`.
+        `track_id`, `artist`, `album`, `title`, `start` (s, in the file), `clip_s`, `predicted`, `confidence`, `right`,
+        `part`, and `<method>_x`, `<method>_y`.
 
     Raises
     ------
     ParameterError
         If a map has another number of points.
     DataError
-        If a song is not in `tracks`.
+        If a song is not in `tracks`, or with `max_s` its file cannot be read.
 
     Examples
     --------
@@ -72,7 +74,10 @@ def points(
     if missing:
         raise DataError(f"{min(missing)}: not in the track table ({len(missing)} songs missing)")
     table = tracks.loc[scores.track_id, ["artist", "album", "title"]].reset_index(names="track_id")
-    table["start"] = (0 if scores.start is None else scores.start) * frame_s
+    heard = tracks.loc[sorted(set(scores.track_id)), "path"] if settings.max_s else {}
+    before = {song: audio.skipped(path, settings) for song, path in heard.items()}
+    frame_s = settings.hop_length / settings.sr
+    table["start"] = (0 if scores.start is None else scores.start) * frame_s + table["track_id"].map(before).fillna(0)
     table["clip_s"] = clip_s
     table["predicted"] = np.array(scores.classes, object)[scores.predicted]
     table["confidence"] = scores.probabilities[np.arange(scores.n), scores.predicted]
@@ -182,7 +187,7 @@ def timeline(
     top : int
         How many artists have a row; the others share one more.
     frame_s : float
-        Seconds from one frame to the next.
+        Seconds from one frame to the next, ``settings.hop_length / settings.sr``.
 
     Returns
     -------
