@@ -261,7 +261,7 @@ def _parser():
     one.add_argument("--json", action="store_true")
     one = command("publish", _publish, "copy the recorded trials of a corpus to another folder")
     one.add_argument("folder", help="for the book: book/results")
-    one = command("map", _map, "draw the bottleneck of a model over a corpus as one HTML page")
+    one = command("map", _map, "draw the bottleneck of a model over a corpus as an HTML page")
     store(one)
     one.add_argument("--model", help="a .keras file (default: the newest trained on the corpus)")
     one.add_argument("--method", choices=["umap", "tsne", "pca"], default="tsne")

@@ -6,8 +6,8 @@ together with its artist. Everything is deterministic by `seed` and blind to the
 that holds the class; every class is in every part. Tracks listed together in `same`, such as `Store.duplicates` gives,
 stay together.
 
-An album split validates on albums that training never heard where a class has three or more; with two, on songs of the
-training album.
+An album split validates on albums that training never heard where the test leaves a class two or more; where it leaves
+one, on songs of that.
 """
 
 import dataclasses
@@ -155,7 +155,9 @@ def album_split(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same
 def album_folds(
     tracks: pd.DataFrame, k: int | None = None, seed: int = 0, label: str = "artist", same=()
 ) -> list[Split]:
-    """Cut a corpus into `k` album splits that together test every album exactly once; artist20's 6-fold jackknife.
+    """Cut a corpus into `k` album splits that together test every album exactly once.
+
+    With six albums a class that is artist20's jackknife, save that of the five albums left one validates.
 
     Parameters
     ----------

@@ -169,7 +169,7 @@ def credits() -> str:
         "",
         "Most artists come from one game, so artist, game and encoder are confounded. Two groups allow a control",
         "within one game: Psymong, Crystan and Marine (UFO: Alien Invasion); Askyel, Nikola Whallon and Ken Seguro",
-        "(Naev).",
+        "(Naev, with which Ken Seguro's music for Vega Strike ships; half of Nikola Whallon's is Widelands').",
     ]
     for artist, rows in tracks.groupby("artist"):
         lines += ["", f"## {artist}", "", "| title | album | licence | package |", "|---|---|---|---|"]
