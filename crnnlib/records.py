@@ -147,7 +147,8 @@ def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
     Returns
     -------
     list of Trial
-        Each identity once for each name of its split: a matched album split may hold the songs of a plain one.
+        Each identity once for each name of its recipe and split: a matched album split may hold the songs of a plain
+        one.
 
     Examples
     --------
@@ -155,9 +156,11 @@ def results(corpus: str, committed: str | Path | None = None) -> list[Trial]:
     []
     """
     committed = Path(committed) if committed else Path(__file__).resolve().parent.parent / "book" / "results"
-    known = {}
+    known: dict[tuple, Trial] = {}
     for folder in (files.home() / "results" / corpus, committed / corpus):
-        known |= {(trial.record["id"], trial.record["split"]["name"]): trial for trial in load(folder)}
+        for trial in load(folder):
+            record = trial.record
+            known[record["id"], record["recipe"]["name"], record["split"]["name"]] = trial
     return list(known.values())
 
 

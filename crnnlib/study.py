@@ -208,10 +208,18 @@ def _name(store, tracks, cell, label):
 
 
 def _run_one(store, tracks, cell, label, folder, name, progress=False):
-    """Train one cell and record it, unless another study has meanwhile; also on a Dask worker."""
+    """Train one cell and record it, unless another study has meanwhile; also on a Dask worker.
+
+    What was computed under another name, of the split or of the recipe, is recorded under this one as well.
+    """
     if Path(folder, f"{name}.json").exists():
         return name
     clip_s, split, recipe, seed = cell
+    for done in Path(folder).glob(f"[!.]*-{name.rpartition('-')[2]}.json"):
+        trial = records.read(done)
+        trial.record["split"]["name"], trial.record["recipe"]["name"] = split.name, recipe.name
+        records.save(trial, folder, name)
+        return name
     trial = train(store, tracks, split, clip_s, recipe, seed, label, progress)
     model = files.home() / "models" / store.corpus / f"{name}.keras"
     with files.atomic(model.with_suffix(".json")) as temporary:

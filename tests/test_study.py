@@ -93,6 +93,19 @@ def test_recorded_trials_are_not_run_again(folder, store, tracks, monkeypatch):
     assert [trial.record["split"]["name"] for trial in trials] == [cell[1].name for cell in GRID.cells(tracks)]
 
 
+def test_what_was_computed_under_another_name_is_recorded_under_the_new_one(store, tracks, tmp_path, monkeypatch):
+    grid = study.Grid((1.0,), ("album",), trials=1, recipes=(QUICK,))
+    (plain,) = study.run(grid, tracks, store, folder=tmp_path, progress=False)
+    monkeypatch.setattr(study, "train", lambda *_: pytest.fail("trained again"))
+    (matched,) = study.run(dataclasses.replace(grid, matched=True), tracks, store, folder=tmp_path, progress=False)
+    assert (plain.record["split"]["name"], matched.record["split"]["name"]) == ("album", "album-matched")
+    assert plain.record["scores"] == matched.record["scores"]
+    renamed = dataclasses.replace(QUICK, name="renamed")
+    (again,) = study.run(dataclasses.replace(grid, recipes=(renamed,)), tracks, store, folder=tmp_path, progress=False)
+    assert again.record["recipe"]["name"] == "renamed"
+    assert len(list(tmp_path.glob("*.npz"))) == 3
+
+
 def test_what_another_study_has_recorded_meanwhile_is_not_trained_again(folder, store, tracks, tmp_path, monkeypatch):
     def train(*arguments):
         trained.append(arguments)
