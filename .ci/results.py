@@ -67,15 +67,16 @@ def together():
     """Markdown: a song named by all trials of a setting in one soft vote, minus the same by each trial alone.
 
     Of every setting whose folds test each song once a trial, in three trials or more; p is corrected over the table.
-    Recipes that let statistics vote as well are left out: their networks are those of others.
+    Recipes that let statistics vote as well are left out, since their networks are those of others; so is the ablation.
     """
     about, pairs = [], {}
     for corpus in ("opengame20", "demo"):
         settings = {}
         for trial in records.load(ROOT / "book" / "results" / corpus):
             split, design = splits.design(trial.record["split"]["name"])
-            if design.endswith("folds") and trial.statistics is None:
-                key = split, trial.record["recipe"]["name"], trial.record["clip_s"]
+            recipe = trial.record["recipe"]["name"]
+            if design.endswith("folds") and trial.statistics is None and recipe not in ABLATION:
+                key = split, recipe, trial.record["clip_s"]
                 settings.setdefault(key, []).append(trial)
         for (split, recipe, clip_s), trials in sorted(settings.items()):
             n_trials = len({trial.record["seed"] for trial in trials})
