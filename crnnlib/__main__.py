@@ -48,7 +48,11 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt:
         print("crnnlib: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            where = error.filename or "the output"
+            print(f"crnnlib: {where}: {error.strerror or error}; make room, or name another place", file=sys.stderr)
+            return 2
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -94,7 +98,7 @@ def _study(options):
         recipe = dataclasses.replace(recipe, name=name, max_epochs=options.max_epochs)
     grid = study.Grid(options.lengths, options.splits, options.trials, options.folds, [recipe], options.matched)
     tracks, store = _prepared(options)
-    tracks = tracks.loc[list(store.track_ids)]
+    tracks = _enough(tracks.loc[list(store.track_ids)], options)
     if "album" in options.splits or options.matched:
         left = study.several_albums(tracks, options.label, store.duplicates())[options.label].nunique()
         print(
@@ -108,7 +112,11 @@ def _study(options):
 def _report(options):
     from crnnlib import records, tables
 
-    _print_summary(tables.summary(records.results(_short_name(options.corpus))), options.json)
+    trials = records.results(_short_name(options.corpus))
+    summary = tables.summary(trials)
+    if trials and summary.empty:
+        print(f"crnnlib: {len(trials)} folds are recorded, but not all of any trial yet", file=sys.stderr)
+    _print_summary(summary, options.json)
 
 
 def _publish(options):
@@ -153,10 +161,15 @@ def _map(options):
 
 def _identify(options):
     from crnnlib import identify, voting
-    from crnnlib.errors import DataError
+    from crnnlib.errors import DataError, ParameterError
 
     corpus = _short_name(options.corpus or os.environ.get("CRNNLIB_CORPUS") or "demo")
-    model = identify.load_model(identify.find_model(corpus, options.model))
+    path = identify.find_model(corpus, options.model)
+    if options.corpus and path == identify.SHIPPED:
+        raise DataError(f"--corpus {corpus}: no model is trained on it; `crnnlib study {corpus}` trains one")
+    if options.top < 1:
+        raise ParameterError(f"--top {options.top}: expected at least 1")
+    model = identify.load_model(path)
     answers, failures = [], 0
     for path in options.files:
         try:
@@ -197,9 +210,11 @@ def _identify(options):
 
 def _short_name(corpus):
     """The name of a corpus in the cache: that of a folder or file is made from its path."""
-    from crnnlib import corpora
+    from crnnlib import corpora, files
 
-    return corpora.load(corpus).attrs["corpus"] if Path(corpus).exists() or os.sep in corpus else corpus
+    known = any((files.home() / kept / corpus).exists() for kept in ("results", "models"))
+    is_path = os.sep in corpus or (Path(corpus).exists() and not known)
+    return corpora.load(corpus).attrs["corpus"] if is_path else corpus
 
 
 def _prepared(options):
@@ -209,6 +224,19 @@ def _prepared(options):
     tracks = corpora.load(options.corpus)
     longest = corpora.max_s(tracks) if options.max_s is None else options.max_s
     return tracks, features.extract(tracks, features.LogMel(max_s=longest or None))
+
+
+def _enough(tracks, options):
+    """The classes with as many songs as a split needs, if these are two or more; splits say what is wrong otherwise."""
+    if options.label not in tracks:
+        return tracks
+    least = max(4 if options.folds == 2 else 3, options.folds or 0)
+    songs = tracks.groupby(options.label).size()
+    few = songs.index[songs < least]
+    if not len(few) or len(songs) - len(few) < 2:
+        return tracks
+    print(f"crnnlib: left out, with fewer than {least} songs: {len(few)} of {len(songs)}", file=sys.stderr)
+    return tracks[~tracks[options.label].isin(few)]
 
 
 def _print_summary(summary, as_json):

@@ -187,12 +187,20 @@ def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: b
         raise ParameterError(f"kind={kind!r}: expected one of {', '.join(makers)}")
     paths = _paths(tracks, store, kind)
     files.sweep(files.home() / "statistics" / kind)
-    missing = [track for track, path in paths.items() if not path.exists()]
+    missing = [track for track, path in paths.items() if not _whole(path)]
     make = makers[kind](tracks, store) if missing else None
     for track in tqdm(missing, desc=kind, unit="track", disable=not (progress and missing)):
         with files.atomic(paths[track]) as temporary:
             np.save(temporary, make(track).astype(np.float32), allow_pickle=False)
     return np.stack([np.load(path, allow_pickle=False) for path in paths.values()])
+
+
+def _whole(path) -> bool:
+    try:
+        np.load(path, allow_pickle=False)
+    except files.DAMAGED:
+        return False
+    return True
 
 
 def _paths(tracks, store, kind: str):

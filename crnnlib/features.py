@@ -95,13 +95,14 @@ class Store:
         path = self.folder / "index.json"
         index = {}
         with contextlib.suppress(FileNotFoundError, ValueError):
-            index = json.loads(path.read_text(encoding="utf-8"))
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            index = kept if isinstance(kept, dict) else {}
         found, news = [], {}
         for track_id in track_ids:
             name, values = _file_name(track_id), self[track_id]
             status = (self.folder / name).stat()
             key = [status.st_mtime_ns, status.st_size]
-            if index.get(name, [])[:2] != key:
+            if not isinstance(index.get(name), list) or index[name][:2] != key:
                 news[name] = index[name] = [*key, hashlib.sha256(values).hexdigest()]
             found.append(index[name][2])
         if news:

@@ -136,13 +136,14 @@ def load_model(path: str | Path) -> Model:
     path = Path(path)
     try:
         record = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        _ = [record[key] for key in ("corpus", "classes", "features", "n_frames", "clip_s", "label", "split", "recipe")]
+    except files.DAMAGED as error:
         raise DataError(
             f"{path.with_suffix('.json')}: no record beside the model; expected the two files of one trial"
         ) from error
     try:
         return Model(keras.saving.load_model(path, compile=False, safe_mode=True), record, path)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (*files.DAMAGED, AttributeError) as error:
         raise DataError(f"{path}: not a model that can be loaded ({str(error).splitlines()[0]})") from error
 
 

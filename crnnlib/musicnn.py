@@ -73,7 +73,8 @@ class Maps(Settings):
         return max(1, round(clip_s * self.sr / self.hop_length))
 
     def transform(self) -> Callable[[np.ndarray], np.ndarray]:
-        """From a signal to its rows; the weights are fetched at the first call."""
+        """From a signal to its rows; the weights are fetched once."""
+        _maps()
         return _rows
 
 

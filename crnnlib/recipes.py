@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 from crnnlib import voting
 from crnnlib.errors import ParameterError
@@ -120,6 +121,10 @@ class Recipe:
                 if not least <= value < math.inf or (kind is int and value != int(value)):
                     whole = "a whole number" if kind is int else "a number"
                     raise ParameterError(f"{name}={value!r}: expected {whole} of at least {least}")
+        if not 0 < self.width < math.inf:
+            raise ParameterError(f"width={self.width!r}: expected a positive factor, e.g. 0.5")
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ParameterError(f"name={self.name!r}: expected letters, digits and hyphens, since it names files")
         if max(self.mask_time, self.label_smoothing) >= 1:
             raise ParameterError("mask_time, label_smoothing: expected shares below 1")
         if self.statistics and self.legacy_clips:

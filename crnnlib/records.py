@@ -179,6 +179,11 @@ def publish(corpus: str, folder: str | Path) -> int:
     int
         Number of records that were not there before.
 
+    Raises
+    ------
+    DataError
+        If a record is damaged; nothing of it is copied.
+
     Examples
     --------
     >>> _ = save(trial, files.home() / "results" / "mine", "paper-song-032-0")
@@ -190,6 +195,7 @@ def publish(corpus: str, folder: str | Path) -> int:
         target = Path(folder, corpus, record.name)
         if target.exists():
             continue
+        read(record)  # whoever reads the folder later could not go on
         for source in (record.with_suffix(".npz"), record):
             with files.atomic(target.with_suffix(source.suffix)) as temporary:
                 shutil.copyfile(source, temporary)
@@ -227,6 +233,7 @@ def read(path: str | Path) -> Trial:
         raise DataError(f"{path}: there is no such record")
     try:
         record = json.loads(path.read_text("utf-8"))
+        _ = Recipe(**record["recipe"]), [record[key] for key in ("id", "corpus", "features", "clip_s", "seed", "label")]
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             names = np.array(record["split"]["test"])[arrays["song"]]
             clips = voting.Scores(

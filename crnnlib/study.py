@@ -184,16 +184,18 @@ def run(grid, tracks, store, label="artist", folder=None, progress=True, schedul
     tracks = tracks[tracks.index.isin(store.track_ids)]  # the store lacks what could not be read
     folder = Path(folder) if folder else files.home() / "results" / store.corpus
     files.sweep(folder)
-    cells = list(grid.cells(tracks, label, store.duplicates()))
     stores = {"log-mel": store}
     if any(recipe.front_end == "musicnn" for recipe in grid.recipes):
         stores["musicnn"] = features.extract(tracks, musicnn.Maps(store.settings.max_s), n_jobs=1, progress=progress)
-    stores = [stores[recipe.front_end] for _, _, recipe, _ in cells]
-    names = [_name(one, tracks, cell, label) for one, cell in zip(stores, cells, strict=True)]
-    pending = [number for number, name in enumerate(names) if not (folder / f"{name}.json").exists()]
-    jobs = [(stores[number], tracks, cells[number], label, str(folder), names[number]) for number in pending]
+    jobs = {}  # by name, so that what is asked for twice is one trial
+    for cell in grid.cells(tracks, label, store.duplicates()):
+        own = stores[cell[2].front_end]
+        name = _name(own, tracks, cell, label)
+        jobs[name] = (own, tracks, cell, label, str(folder), name)
+    names = list(jobs)
+    jobs = [job for name, job in jobs.items() if not (folder / f"{name}.json").exists()]
     with tqdm(
-        total=len(cells), initial=len(cells) - len(pending), desc="study", unit="trial", disable=not progress
+        total=len(names), initial=len(names) - len(jobs), desc="study", unit="trial", disable=not progress
     ) as bar:
         for _ in _distributed(jobs, scheduler) if scheduler else (_run_one(*job, progress) for job in jobs):
             bar.update()

@@ -55,9 +55,9 @@ def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
 def summary(trials: Sequence[Trial], metric: str = "f1_weighted") -> pd.DataFrame:
     """One row per recipe, split, design, clip length, label, features and level: mean and best of its trials.
 
-    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs; a trial
-    without all of its folds is left out, and a fold that was run twice belongs to two trials. The 95 % interval is of
-    the mean: it resamples songs, at clip level too, the same for all trials.
+    Folds of one trial are pooled before scoring, so that each trial is one number over all its test songs. A trial
+    without all of its folds, of one state of the corpus, is left out; a fold that was run twice belongs to two trials.
+    The 95 % interval is of the mean: it resamples songs, at clip level too, the same for all trials.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted") -> pd.DataFram
         whole = [folds for run in seeds.values() for folds in _whole(run, design)]
         for level in ("clip", "song") if whole else ():
             pooled = [selection.pooled(folds, level) for folds in whole]
-            values = [evaluation.scores(one)[metric] for one in pooled]
             low, high = evaluation.interval(pooled, metric)
+            values = [evaluation.scores(one)[metric] for one in pooled]
             rows.append({
                 "recipe": recipe, "split": split, "design": design, "level": level, "clip_s": clip_s,
                 "mean": np.mean(values), "best": max(values), "trials": len(values), "n": pooled[0].n,
@@ -285,11 +285,14 @@ def bracketed(row: pd.Series) -> str:
 
 def _whole(trials: list, design: str) -> list[tuple]:
     """Deal the folds of one seed out to trials; a fold that was run twice belongs to two, what is not whole to none."""
-    folds: dict[str, list] = {}
-    for trial in trials:
-        folds.setdefault(trial.record["split"]["name"], []).append(trial)
     expected = int(design.split()[0]) if design.endswith("folds") else 1
-    return list(zip(*folds.values(), strict=False)) if len(folds) == expected else []
+    corpora: dict[tuple, dict[str, list]] = {}  # folds of a corpus that has changed since are of another trial
+    for trial in trials:
+        split = trial.record["split"]
+        songs = tuple(sorted({song for part in ("train", "validation", "test") for song in split.get(part, ())}))
+        corpora.setdefault(songs if expected > 1 else (), {}).setdefault(split["name"], []).append(trial)
+    whole = [zip(*folds.values(), strict=False) for folds in corpora.values() if len(folds) == expected]
+    return [folds for run in whole for folds in run]
 
 
 def _one_each(rows: pd.DataFrame) -> None:

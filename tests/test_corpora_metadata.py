@@ -121,6 +121,12 @@ def test_odd_tags_give_the_documented_id(tmp_path, suffix, tags, expected):
     assert corpora.load(tmp_path).index.to_list() == [expected]
 
 
+def test_a_column_named_twice_is_refused(tmp_path):
+    (tmp_path / "mine.csv").write_text("artist,artist,album,title,path\nA,B,x,t,a.mp3\n")
+    with pytest.raises(DataError, match="named twice"):
+        metadata.from_csv(tmp_path / "mine.csv")
+
+
 def test_markup_stays_text_in_the_columns(tmp_path):
     write(tmp_path / "s.mp3", artist="<b>A</b>", title="<img src=x>")
     assert metadata.from_tags(tmp_path).iloc[0][["artist", "title"]].to_list() == ["<b>A</b>", "<img src=x>"]

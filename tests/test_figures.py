@@ -373,7 +373,9 @@ def test_computed_sound_keeps_its_pitch_and_is_not_clipped(home):
     middle = sound[4000:12000]
     assert np.abs(np.fft.rfft(middle)).argmax() * sr / len(middle) == pytest.approx(1000, abs=5)
     assert np.abs(middle).max() == pytest.approx(1, abs=0.1)
-    with pytest.raises(ParameterError, match="at least one array"):
+    with pytest.raises(ParameterError, match="finite samples"):
+        figures.sounds({"none": [], "odd": np.full(16000, np.nan)})
+    with pytest.raises(ParameterError, match="finite samples"):
         figures.sounds({})
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 
 import crnnlib
-from crnnlib import baselines, corpora, features, identify, musicnn, records, splits, training
+from crnnlib import baselines, corpora, features, files, identify, musicnn, records, splits, training
 from crnnlib.__main__ import main
 
 
@@ -113,6 +114,24 @@ def test_a_corpus_may_be_named_by_its_path_wherever_there_is_a_record(run, music
     assert run("report", tmp_path / "nowhere")[0] == 2
 
 
+def test_artists_with_too_few_songs_are_left_out(home, music_tree, tmp_path, capsys):
+    shutil.copytree(music_tree, tmp_path / "music")
+    shutil.copytree(music_tree / "Ada" / "First", tmp_path / "music" / "Once" / "Only")
+    for song in sorted((tmp_path / "music" / "Once" / "Only").iterdir())[1:]:
+        song.unlink()
+    assert main(["study", str(tmp_path / "music"), "--lengths", "1", "--trials", "1", "--max-epochs", "1"]) == 0
+    assert "fewer than 3 songs: 1 of 4" in capsys.readouterr().err
+
+
+def test_a_report_says_that_folds_are_missing(home, music_tree, tmp_path, capsys):
+    options = ["--lengths", "1", "--trials", "1", "--folds", "2", "--max-epochs", "1"]
+    assert main(["study", str(music_tree), *options]) == 0
+    next(files.home().glob("results/*/*.json")).unlink()
+    capsys.readouterr()
+    assert main(["report", str(music_tree)]) == 0
+    assert "1 folds are recorded" in capsys.readouterr().err
+
+
 def bad_files(folder):
     tone = np.sin(np.arange(32000) / 20).astype("float32") / 2
     soundfile.write(folder / "short.wav", tone[:100], 16000)
@@ -148,13 +167,18 @@ def test_bad_files_give_one_line_each_and_code_2(run, music_tree, tmp_path):
         ["study", "{music}", "--max-epochs", "0"],
         ["study", "{music}", "--scheduler", "no-port"],
         ["identify", "x.mp3", "--model", "/nowhere.keras"],
-        ["identify", "x.mp3", "--corpus", "no-such-corpus"],
+        ["identify", "{song}", "--corpus", "no-such-corpus"],
+        ["identify", "{song}", "--corpus", "{music}", "--top", "0"],
+        ["map", "{music}", "--output", "{empty}"],
+        ["publish", "{music}", "{song}"],
         ["map", "/nowhere"],
         ["map", "{music}", "--model", "{shipped}"],
     ],
 )
 def test_what_cannot_work_gives_one_line_and_code_2(run, music_tree, tmp_path, arguments):
-    code, _, err = run(*(one.format(empty=tmp_path, music=music_tree, shipped=identify.SHIPPED) for one in arguments))
+    places = {"empty": tmp_path, "music": music_tree, "shipped": identify.SHIPPED}
+    places["song"] = corpora.load(music_tree).path.iloc[0]
+    code, _, err = run(*(one.format(**places) for one in arguments))
     assert code == 2
     assert len([line for line in err.splitlines() if line.startswith("crnnlib: ")]) == 1
     assert "Traceback" not in err

@@ -106,6 +106,11 @@ def test_what_was_computed_under_another_name_is_recorded_under_the_new_one(stor
     assert len(list(tmp_path.glob("*.npz"))) == 3
 
 
+def test_what_is_asked_for_twice_is_one_trial(store, tracks, folder):
+    grid = dataclasses.replace(GRID, clip_lengths=(1.0, 1.0), kinds=("album", "album"))
+    assert len(study.run(grid, tracks, store, folder=folder, progress=False)) == 2
+
+
 def test_what_another_study_has_recorded_meanwhile_is_not_trained_again(folder, store, tracks, tmp_path, monkeypatch):
     def train(*arguments):
         trained.append(arguments)
@@ -139,6 +144,12 @@ def test_a_record_reads_back_as_it_was_written(folder, tmp_path):
 def test_a_damaged_record_is_an_error_not_a_guess(folder, tmp_path):
     trial = records.load(folder)[0]
     records.save(trial, tmp_path, "one")
+    described = (tmp_path / "one.json").read_text()
+    for damaged in ("[]", described.replace('"seed"', '"sown"'), described.replace('"batch_size"', '"of tomorrow"')):
+        (tmp_path / "one.json").write_text(damaged)
+        with pytest.raises(DataError, match="delete it and run the study again"):
+            records.load(tmp_path)
+    (tmp_path / "one.json").write_text(described)
     whole = (tmp_path / "one.npz").read_bytes()
     for damaged in (b"", b"PK not an archive", whole[:-100], whole[:200] + b"x" * 200 + whole[400:]):
         (tmp_path / "one.npz").write_bytes(damaged)
@@ -150,6 +161,10 @@ def test_a_record_that_is_being_written_is_not_read_or_published(folder, tmp_pat
     records.save(records.load(folder)[0], home / "results" / "toy", "one")
     (home / "results" / "toy" / ".tmp-host-1-x-two.json").write_text("{")
     assert len(records.results("toy", tmp_path)) == records.publish("toy", tmp_path) == 1
+    records.save(records.load(folder)[0], home / "results" / "toy", "two").with_suffix(".npz").write_bytes(b"PK")
+    with pytest.raises(DataError, match="two"):
+        records.publish("toy", tmp_path)
+    assert len(records.load(tmp_path / "toy")) == 1
 
 
 def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, home):

@@ -59,6 +59,8 @@ def test_summary_counts_whole_trials_only_and_a_fold_that_was_run_twice_as_two()
     rows = tables.summary([*whole, *again, fold(1, 1, [1, 0])])
     assert rows[["mean", "best", "trials", "n"]].values.tolist() == [[0.5, 1.0, 2, 4]] * 2
     assert tables.summary([fold(1, 0, [0, 1])]).empty
+    whole[1].record["split"]["train"] = ["a song that came later"]
+    assert tables.summary(whole).empty
 
 
 def test_summary_keeps_labels_and_features_apart():

@@ -222,6 +222,8 @@ def test_a_state_that_is_damaged_or_of_another_dtype_is_not_taken_up(train, monk
         {"learning_rate": float("nan")},
         {"shift_bands": -1},
         {"mask_time": 3.0},
+        {"width": 0.0},
+        {"name": "a/b"},
         {"label_smoothing": 1.0},
         {"statistics": True, "legacy_clips": True},
     ],

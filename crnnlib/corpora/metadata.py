@@ -62,6 +62,8 @@ def from_csv(path: str | Path) -> pd.DataFrame:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.DictReader(file, skipinitialspace=True, strict=True)
             columns = [column.strip() for column in lines.fieldnames or ()]
+            if len(set(columns)) < len(columns):
+                raise DataError(f"{path}: a column is named twice: {names.listed(columns, 9)}")
             if missing := [column for column in table.COLUMNS if column not in columns]:
                 raise DataError(
                     f"{path}: no column {', '.join(missing)} in its first row, but {names.listed(columns, 9)}"

@@ -179,7 +179,7 @@ def sounds(named: Mapping[str, np.ndarray], sr: int = SR) -> Player:
     Raises
     ------
     ParameterError
-        If there is nothing to play.
+        If there is nothing to play, or no sound in an array.
 
     Examples
     --------
@@ -187,8 +187,8 @@ def sounds(named: Mapping[str, np.ndarray], sr: int = SR) -> Player:
     >>> sounds({"a tone": tone}).songs[0]["seconds"]
     1.0
     """
-    if not named or min(np.size(sound) for sound in named.values()) == 0:
-        raise ParameterError(f"named={list(named)}: expected at least one array with sound in each")
+    if not named or not all(np.ndim(one) == 1 and np.size(one) and np.isfinite(one).all() for one in named.values()):
+        raise ParameterError(f"named={list(named)}: expected one array or more, each a row of finite samples")
     made = []
     for title, sound in named.items():
         sound = np.asarray(sound, np.float32)

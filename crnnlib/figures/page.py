@@ -171,7 +171,7 @@ def save(
     Raises
     ------
     ParameterError
-        If `caption` or `alt` is empty.
+        If `caption` or `alt` is empty, or `path` is a folder or a device.
 
     Examples
     --------
@@ -180,7 +180,9 @@ def save(
     """
     from plotly.offline import get_plotlyjs
 
-    path = Path(path)
+    if not Path(path).name or (Path(path).exists() and not Path(path).is_file()):
+        raise ParameterError(f"{str(path)!r}: expected the name of a file, e.g. map.html")
+    path = Path(path).resolve()
     beside = path.with_name(f"{path.stem}_files")
     script, style = (asset.read_text("utf-8") for asset in ASSETS)
     body = embed(figure, caption, alt, corpus, player).site()
