@@ -198,7 +198,7 @@ def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: b
 def _whole(path) -> bool:
     try:
         np.load(path, allow_pickle=False)
-    except files.DAMAGED:
+    except (OSError, *files.DAMAGED):
         return False
     return True
 

@@ -19,8 +19,8 @@ import platformdirs
 
 __all__ = ["DAMAGED", "atomic", "home", "sweep"]
 
-#: What reading a damaged .npy, .npz or .json raises.
-DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+#: What reading a damaged .npy, .npz or .json raises, where it can be opened.
+DAMAGED = (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 _HOST = socket.gethostname().split(".")[0].replace("-", "") or "host"
 

@@ -137,13 +137,13 @@ def load_model(path: str | Path) -> Model:
     try:
         record = json.loads(path.with_suffix(".json").read_text("utf-8"))
         _ = [record[key] for key in ("corpus", "classes", "features", "n_frames", "clip_s", "label", "split", "recipe")]
-    except files.DAMAGED as error:
+    except (OSError, *files.DAMAGED) as error:
         raise DataError(
             f"{path.with_suffix('.json')}: no record beside the model; expected the two files of one trial"
         ) from error
     try:
         return Model(keras.saving.load_model(path, compile=False, safe_mode=True), record, path)
-    except (*files.DAMAGED, AttributeError) as error:
+    except (OSError, AttributeError, *files.DAMAGED) as error:
         raise DataError(f"{path}: not a model that can be loaded ({str(error).splitlines()[0]})") from error
 
 

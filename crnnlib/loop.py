@@ -180,7 +180,7 @@ class Run:
                 progress, arrays = json.loads(str(saved["progress"])), {name: saved[name] for name in saved.files}
             history, best_epoch, dtype = (progress[key] for key in ("history", "best_epoch", "dtype"))
             values = [arrays[f"v{number:04d}"] for number in range(len(self._variables()))]
-        except files.DAMAGED:
+        except (OSError, *files.DAMAGED):
             return False
         if dtype != self.dtype or [one.shape for one in values] != [tuple(one.shape) for one in self._variables()]:
             return False

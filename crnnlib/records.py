@@ -248,7 +248,7 @@ def read(path: str | Path) -> Trial:
                     clips.classes, level="song",
                 )  # fmt: skip
             return Trial(record, clips, arrays["bottleneck"], statistics=statistics)
-    except files.DAMAGED as error:
+    except (OSError, *files.DAMAGED) as error:
         raise DataError(f"{path}: not a record of a trial ({error}); delete it and run the study again") from error
 
 
