@@ -48,12 +48,12 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt:
         print("crnnlib: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            where = error.filename or "the output"
-            print(f"crnnlib: {where}: {error.strerror or error}; make room, or name another place", file=sys.stderr)
-            return 2
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = error.filename or "the output"
+        print(f"crnnlib: {where}: {error.strerror or error}; make room, or name another place", file=sys.stderr)
+        return 2
     return 0
 
 

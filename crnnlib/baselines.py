@@ -187,20 +187,22 @@ def song_statistics(tracks: pd.DataFrame, store, kind: str = "mfcc", progress: b
         raise ParameterError(f"kind={kind!r}: expected one of {', '.join(makers)}")
     paths = _paths(tracks, store, kind)
     files.sweep(files.home() / "statistics" / kind)
-    missing = [track for track, path in paths.items() if not _whole(path)]
+    values = {track: _kept(path) for track, path in paths.items()}
+    missing = [track for track, kept in values.items() if kept is None]
     make = makers[kind](tracks, store) if missing else None
     for track in tqdm(missing, desc=kind, unit="track", disable=not (progress and missing)):
+        values[track] = make(track).astype(np.float32)
         with files.atomic(paths[track]) as temporary:
-            np.save(temporary, make(track).astype(np.float32), allow_pickle=False)
-    return np.stack([np.load(path, allow_pickle=False) for path in paths.values()])
+            np.save(temporary, values[track], allow_pickle=False)
+    return np.stack(list(values.values()))
 
 
-def _whole(path) -> bool:
+def _kept(path):
+    """What was computed before, or None if that is missing or damaged."""
     try:
-        np.load(path, allow_pickle=False)
+        return np.load(path, allow_pickle=False)
     except (OSError, *files.DAMAGED):
-        return False
-    return True
+        return None
 
 
 def _paths(tracks, store, kind: str):

@@ -136,7 +136,8 @@ def load_model(path: str | Path) -> Model:
     path = Path(path)
     try:
         record = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        _ = [record[key] for key in ("corpus", "classes", "features", "n_frames", "clip_s", "label", "split", "recipe")]
+        if lacking := {"corpus", "classes", "features", "n_frames", "clip_s", "label", "split"} - dict(record).keys():
+            raise KeyError(", ".join(sorted(lacking)))
     except (OSError, *files.DAMAGED) as error:
         raise DataError(
             f"{path.with_suffix('.json')}: no record beside the model; expected the two files of one trial"

@@ -179,12 +179,13 @@ class Run:
             with np.load(self.folder / "state.npz", allow_pickle=False) as saved:
                 progress, arrays = json.loads(str(saved["progress"])), {name: saved[name] for name in saved.files}
             history, best_epoch, dtype = (progress[key] for key in ("history", "best_epoch", "dtype"))
-            values = [arrays[f"v{number:04d}"] for number in range(len(self._variables()))]
+            variables = self._variables()
+            values = [arrays[f"v{number:04d}"] for number in range(len(variables))]
         except (OSError, *files.DAMAGED):
             return False
-        if dtype != self.dtype or [one.shape for one in values] != [tuple(one.shape) for one in self._variables()]:
+        if dtype != self.dtype or [one.shape for one in values] != [tuple(one.shape) for one in variables]:
             return False
-        for variable, value in zip(self._variables(), values, strict=True):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         self.best = [arrays[name] for name in sorted(arrays) if name[0] == "b"]
         self.history, self.best_epoch = history, best_epoch

@@ -233,7 +233,9 @@ def read(path: str | Path) -> Trial:
         raise DataError(f"{path}: there is no such record")
     try:
         record = json.loads(path.read_text("utf-8"))
-        _ = Recipe(**record["recipe"]), [record[key] for key in ("id", "corpus", "features", "clip_s", "seed", "label")]
+        Recipe(**record["recipe"])
+        if lacking := {"id", "corpus", "features", "clip_s", "seed", "label"} - record.keys():
+            raise KeyError(", ".join(sorted(lacking)))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             names = np.array(record["split"]["test"])[arrays["song"]]
             clips = voting.Scores(

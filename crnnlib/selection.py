@@ -10,7 +10,7 @@ from crnnlib import splits, voting
 from crnnlib.errors import ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["both_splits", "fullest", "matched", "one_design", "pick", "pooled"]
+__all__ = ["both_splits", "fullest", "matched", "one_design", "pick", "pooled", "whole"]
 
 
 def pick(trials: Iterable, recipe=None, split=None, clip_s=None, seed=None, design=None) -> list:
@@ -190,6 +190,37 @@ def pooled(trials: Iterable, level: str = "song") -> Scores:
     if level not in ("song", "clip"):
         raise ParameterError(f"level={level!r}: expected 'song' or 'clip'")
     return voting.pool([trial.songs if level == "song" else trial.test_clips for trial in trials])
+
+
+def whole(trials: Iterable) -> list[tuple]:
+    """Deal folds out to the trials that they make up.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        Of one setting, one design and one seed.
+
+    Returns
+    -------
+    list of tuple of Trial
+        All folds of a trial each, or its only split. A fold that was run twice belongs to two; what is not whole, on
+        one state of the corpus, to none.
+
+    Examples
+    --------
+    >>> whole([])
+    []
+    """
+    states: dict[tuple, dict[str, list]] = {}
+    for trial in trials:
+        name, folds = trial.record["split"]["name"], _design(trial).partition(" folds")
+        songs = sorted(
+            {song for part in ("train", "validation", "test") for song in trial.record["split"].get(part, ())}
+        )
+        key = (int(folds[0]), *songs) if folds[1] else (1,)
+        states.setdefault(key, {}).setdefault(name, []).append(trial)
+    complete = [zip(*folds.values(), strict=False) for (k, *_), folds in states.items() if len(folds) == k]
+    return [folds for run in complete for folds in run]
 
 
 def _cell(trial) -> tuple:

@@ -86,7 +86,7 @@ def summary(trials: Sequence[Trial], metric: str = "f1_weighted") -> pd.DataFram
         groups.setdefault(key, {}).setdefault(record["seed"], []).append(trial)
     rows = []
     for (recipe, split, design, clip_s, label, how), seeds in sorted(groups.items()):
-        whole = [folds for run in seeds.values() for folds in _whole(run, design)]
+        whole = [folds for run in seeds.values() for folds in selection.whole(run)]
         for level in ("clip", "song") if whole else ():
             pooled = [selection.pooled(folds, level) for folds in whole]
             low, high = evaluation.interval(pooled, metric)
@@ -281,18 +281,6 @@ def bracketed(row: pd.Series) -> str:
     """
     known = f" ({row['low']:.2f} to {row['high']:.2f})" if pd.notna(row["low"]) else ""
     return f"{row['mean']:.3f}{known}"
-
-
-def _whole(trials: list, design: str) -> list[tuple]:
-    """Deal the folds of one seed out to trials; a fold that was run twice belongs to two, what is not whole to none."""
-    expected = int(design.split()[0]) if design.endswith("folds") else 1
-    corpora: dict[tuple, dict[str, list]] = {}  # folds of a corpus that has changed since are of another trial
-    for trial in trials:
-        split = trial.record["split"]
-        songs = tuple(sorted({song for part in ("train", "validation", "test") for song in split.get(part, ())}))
-        corpora.setdefault(songs if expected > 1 else (), {}).setdefault(split["name"], []).append(trial)
-    whole = [zip(*folds.values(), strict=False) for folds in corpora.values() if len(folds) == expected]
-    return [folds for run in whole for folds in run]
 
 
 def _one_each(rows: pd.DataFrame) -> None:

@@ -156,3 +156,12 @@ def test_musicnn_probe_learns_from_embeddings(tracks, store, split, home, monkey
 def test_bad_parameters_are_refused(call, message, tracks, store, split):
     with pytest.raises(ParameterError, match=message):
         call(tracks, store, split)
+
+
+def test_damaged_statistics_are_computed_anew(tracks, store, home):
+    some = tracks.iloc[:2]
+    first = baselines.song_statistics(some, store, "mfcc", progress=False)
+    path = next((home / "statistics" / "mfcc").glob("*.npy"))
+    path.write_bytes(path.read_bytes()[:100])
+    np.testing.assert_array_equal(baselines.song_statistics(some, store, "mfcc", progress=False), first)
+    assert len(path.read_bytes()) > 100
