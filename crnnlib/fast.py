@@ -7,9 +7,10 @@ five layers, without changing what it computes:
   the pooled map is normalised and stored; the full map is read for its mean and variance.
 - The gradients of gamma and beta see pooled positions only. What is left of the backward pass (pool, batch norm, ELU)
   is one elementwise expression over the full map, which XLA compiles to a single loop.
-- The first convolution has one input channel: the gradient of its input is cheaper as a product with nine columns,
-  which XLA adds up, than as a convolution.
-- Dropout needs 16 random bits a value, not a 32-bit float.
+- The first convolution has one input channel: its gradients are cheaper as products of matrices, with the nine values
+  that each place sees or the nine that see it, than as convolutions.
+- Whether dropout keeps a value is a hash of its place and the step's seed, computed where it is needed, in the same
+  loops. No random number is written to memory.
 
 `crnnlib.layers.ConvBlock` calls `block` when `available` says so and computes the same with Keras operations elsewhere;
 `tests/test_layers.py` holds the two against each other. Axes: batch, time, frequency, channel.
@@ -96,7 +97,7 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
     import tensorflow as tf
 
     kernel, bias, gamma, beta = (tf.identity(one) for one in (kernel, bias, gamma, beta))
-    keep = _keep(tf, x, kernel.shape[-1], pool, rate, seed) if rate else None
+    dropout = (tf.cast(seed, tf.uint32), rate) if rate else None
 
     @tf.custom_gradient
     def run(x, kernel, bias, gamma, beta):
@@ -106,33 +107,32 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
         pooled = _pool(tf, full, gamma, pool)
         deviation = tf.math.rsqrt(variance + epsilon)
         scale = gamma * deviation
-        output = (tf.cast(pooled, tf.float32) - mean) * scale + beta
-        if keep is not None:
-            output = tf.where(keep, output / (1 - rate), 0.0)
+        output = fused(_normalised)(pooled, mean, scale, beta, dropout)
 
         def gradient(d_output, _d_mean, _d_variance):
-            d_pooled = tf.cast(d_output, tf.float32)
-            if keep is not None:
-                d_pooled = tf.where(keep, d_pooled / (1 - rate), 0.0)
-            d_beta = tf.reduce_sum(d_pooled, (0, 1, 2))
-            d_gamma = tf.reduce_sum(d_pooled * (tf.cast(pooled, tf.float32) - mean), (0, 1, 2)) * deviation
+            sums = fused(_partial_sums)(d_output, pooled, mean, dropout)
+            d_beta, along = (tf.reduce_sum(one, (0, 1, 2)) for one in sums)
+            d_gamma = along * deviation
             slope = -scale / count * deviation * d_gamma
             level = -scale / count * d_beta - slope * mean
-            d_full = _backward(tf)(full, pooled, d_pooled * scale, level, slope, *pool)
-            rows = tf.reshape(d_full, (-1, filters))
-            d_bias = tf.reshape(tf.matmul(tf.ones((1, tf.shape(rows)[0]), rows.dtype), rows), (-1,))
-            same = {"out_backprop": d_full, "strides": [1, 1, 1, 1], "padding": "SAME"}
-            d_kernel = tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, **same)
+            d_full = fused(_backward)(full, pooled, d_output, scale, level, slope, dropout, pool)
+            rows = tf.reshape(d_full, (-1, math.prod(full.shape[1:3]), filters))
             if x.shape[-1] > 1:
+                d_bias = _added_up(tf.ones((tf.shape(rows)[0], 1, rows.shape[1]), rows.dtype), rows)[0]
+                same = {"out_backprop": d_full, "strides": [1, 1, 1, 1], "padding": "SAME"}
+                d_kernel = tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, **same)
                 shape, large = tf.shape(x), math.prod(full.shape[1:]) > LARGE
                 with tf.control_dependencies([d_kernel, d_bias] if large else []):
                     d_x = tf.raw_ops.Conv2DBackpropInput(input_sizes=shape, filter=kernel, **same)
             else:
-                d_patches = tf.matmul(rows, tf.reshape(kernel, (9, filters)), transpose_b=True)
-                d_x = _unpatch(tf)(tf.reshape(d_patches, (-1, *x.shape[1:3], 9)))
+                d_both = _added_up(_neighbours(x), rows)
+                d_kernel, d_bias = tf.reshape(d_both[:9], kernel.shape), d_both[9]
+                shares = tf.matmul(tf.reshape(rows, (-1, filters)), tf.reshape(kernel, (9, filters)), transpose_b=True)
+                d_x = fused(_scattered)(tf.reshape(shares, (-1, *x.shape[1:3], 9)))
+            d_kernel, d_bias = tf.cast(d_kernel, kernel.dtype), tf.cast(d_bias, bias.dtype)
             return d_x, d_kernel, d_bias, d_gamma, d_beta
 
-        return (tf.cast(output, x.dtype), mean, variance), gradient
+        return (output, mean, variance), gradient
 
     return run(x, kernel, bias, gamma, beta)
 
@@ -202,50 +202,91 @@ def _pool(tf, x, gamma, pool):
     return tf.cond(tf.reduce_any(gamma < 0), extreme, largest)
 
 
-def _keep(tf, x, filters, pool, rate, seed):
-    """Which pooled values dropout keeps: 16 random bits each, two values to a draw."""
-    _, time, frequency, _ = x.shape
-    shape = (tf.shape(x)[0], time // pool[0], frequency // pool[1], -(-filters // 2))
-    bits = tf.bitcast(tf.random.stateless_uniform(shape, tf.cast(seed, tf.int32), None, None, tf.uint32), tf.uint16)
-    bits = tf.reshape(bits, (-1, *shape[1:3], 2 * shape[3]))[..., :filters]
-    return bits >= tf.constant(round(rate * 65536), tf.uint16)
+def _normalised(pooled, mean, scale, beta, dropout):
+    """Batch norm and dropout of the pooled map."""
+    import tensorflow as tf
+
+    return tf.cast(_dropped((tf.cast(pooled, tf.float32) - mean) * scale + beta, dropout), pooled.dtype)
 
 
-@functools.cache
-def _unpatch(tf):
+def _dropped(x, dropout):
+    """Set values to zero where the hash of their place says so, and raise the others for it."""
+    import tensorflow as tf
+
+    if dropout is None:
+        return x
+    seed, rate = dropout
+    places = tf.cast(tf.reshape(tf.range(tf.size(x)), tf.shape(x)), tf.uint32)
+    bits = _mixed(places ^ _mixed(_mixed(seed[0]) ^ seed[1]))
+    return tf.where(bits >= tf.constant(round(rate * 2**32), tf.uint32), x / (1 - rate), 0.0)
+
+
+def _mixed(bits):
+    """The last steps of MurmurHash3 (Appleby, 2011): every bit of 32 comes to depend on all."""
+    import tensorflow as tf
+
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        bits = (bits ^ tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32))) * tf.constant(factor, tf.uint32)
+    return bits ^ tf.bitwise.right_shift(bits, tf.constant(16, tf.uint32))
+
+
+def _partial_sums(d_output, pooled, mean, dropout):
+    """What beta and gamma get, added up over some bands only: XLA's own sums over all of a map are slow on CPUs."""
+    import tensorflow as tf
+
+    d_pooled = _dropped(tf.cast(d_output, tf.float32), dropout)
+    step = math.gcd(pooled.shape[2], 8)
+
+    def partial(x):
+        return tf.add_n([x[:, :, start::step] for start in range(step)])
+
+    return partial(d_pooled), partial(d_pooled * (tf.cast(pooled, tf.float32) - mean))
+
+
+def _backward(full, pooled, d_output, scale, level, slope, dropout, pool):
+    """Through dropout, pool, batch norm and ELU at once: the gradient at the convolution's output."""
+    import tensorflow as tf
+
+    step_t, step_f = pool
+    _, time, frequency, channels = full.shape
+    times, bands = pooled.shape[1:3]
+    whole = full[:, : times * step_t, : bands * step_f]
+    equal = [whole[:, i::step_t, j::step_f] == pooled for i in range(step_t) for j in range(step_f)]
+    ties = tf.add_n([tf.cast(one, tf.float32) for one in equal])
+    share = tf.cast(_dropped(tf.cast(d_output, tf.float32), dropout) * scale / ties, full.dtype)
+
+    whole = tf.reshape(whole, (-1, times, step_t, bands, step_f, channels))
+    routed = tf.where(whole == pooled[:, :, None, :, None], share[:, :, None, :, None], tf.zeros((), full.dtype))
+    routed = tf.reshape(tf.cast(routed, tf.float32), (-1, times * step_t, bands * step_f, channels))
+    routed = tf.pad(routed, ((0, 0), (0, time - times * step_t), (0, frequency - bands * step_f), (0, 0)))
+    value = tf.cast(full, tf.float32)
+    return tf.cast((routed + level + slope * value) * tf.where(value > 0, 1.0, value + 1.0), full.dtype)
+
+
+def _added_up(weights, rows):
+    """Weighted sums over all places: a product for each clip, which oneDNN spreads over processors."""
+    import tensorflow as tf
+
+    return tf.reduce_sum(tf.cast(tf.matmul(weights, rows), tf.float32), 0)
+
+
+def _neighbours(x):
+    """The nine values that each place of a one-channel map sees, and a one: (batch, 10, places)."""
+    import tensorflow as tf
+
+    time, frequency = x.shape[1:3]
+    padded = tf.pad(x[..., 0], ((0, 0), (1, 1), (1, 1)))
+    seen = [padded[:, i : i + time, j : j + frequency] for i in range(3) for j in range(3)]
+    return tf.reshape(tf.stack([*seen, tf.ones_like(x[..., 0])], 1), (-1, 10, time * frequency))
+
+
+def _scattered(shares):
     """Add up the nine shares that each value has in its neighbours' gradients."""
+    import tensorflow as tf
 
-    @tf.function(jit_compile=True, autograph=False)
-    def unpatch(patches):
-        time, frequency = patches.shape[1:3]
-        padded = tf.pad(tf.cast(patches, tf.float32), ((0, 0), (1, 1), (1, 1), (0, 0)))
-        shifted = [
-            padded[:, 2 - i : 2 - i + time, 2 - j : 2 - j + frequency, 3 * i + j] for i in range(3) for j in range(3)
-        ]
-        return tf.cast(tf.add_n(shifted)[..., None], patches.dtype)
-
-    return unpatch
-
-
-@functools.cache
-def _backward(tf):
-    """Through pool, batch norm and ELU at once: the gradient at the convolution's output."""
-
-    @tf.function(jit_compile=True, autograph=False)
-    def backward(full, pooled, d_pooled, level, slope, step_t, step_f):
-        _, time, frequency, channels = full.shape
-        times, bands = pooled.shape[1:3]
-        whole = full[:, : times * step_t, : bands * step_f]
-        equal = [whole[:, i::step_t, j::step_f] == pooled for i in range(step_t) for j in range(step_f)]
-        share = d_pooled / tf.add_n([tf.cast(one, tf.float32) for one in equal])
-
-        def spread(x):
-            x = x[:, :, None, :, None, :] * tf.ones((step_t, 1, step_f, 1), x.dtype)
-            return tf.reshape(x, (-1, times * step_t, bands * step_f, channels))
-
-        routed = tf.where(whole == spread(pooled), spread(share), 0.0)
-        routed = tf.pad(routed, ((0, 0), (0, time - times * step_t), (0, frequency - bands * step_f), (0, 0)))
-        value = tf.cast(full, tf.float32)
-        return tf.cast((routed + level + slope * value) * tf.where(value > 0, 1.0, value + 1.0), full.dtype)
-
-    return backward
+    time, frequency = shares.shape[1:3]
+    padded = tf.pad(tf.cast(shares, tf.float32), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [
+        padded[:, 2 - i : 2 - i + time, 2 - j : 2 - j + frequency, 3 * i + j] for i in range(3) for j in range(3)
+    ]
+    return tf.cast(tf.add_n(shifted)[..., None], shares.dtype)

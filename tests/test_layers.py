@@ -101,18 +101,60 @@ def test_tied_maxima_share_the_gradient():
 
 
 @needs_fast
-@pytest.mark.parametrize("filters", [32, 31])  # a draw serves two values: an odd one may be left over
-def test_fast_dropout_drops_its_share_and_keeps_the_mean(filters):
+def test_fast_dropout_drops_its_share_and_keeps_the_mean():
     import tensorflow as tf
 
     x = tf.random.stateless_normal((8, 16, 64, 1), (1, 2))
-    kernel = tf.random.stateless_normal((3, 3, 1, filters), (3, 4))
-    arguments = (kernel, tf.zeros(filters), tf.ones(filters), 3 * tf.ones(filters))
+    arguments = (tf.random.stateless_normal((3, 3, 1, 32), (3, 4)), tf.zeros(32), tf.ones(32), 3 * tf.ones(32))
     plain = fast.block(x, *arguments, pool=(1, 1), epsilon=1e-3)[0]
     dropped = fast.block(x, *arguments, pool=(1, 1), epsilon=1e-3, rate=0.1, seed=tf.constant([5, 6], tf.uint32))[0]
     kept = dropped.numpy() != 0
     assert abs((1 - kept.mean()) - 0.1) < 0.003
     np.testing.assert_allclose(dropped.numpy()[kept], plain.numpy()[kept] / 0.9, rtol=1e-4, atol=1e-5)
+
+
+@needs_fast
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gradient_passes_where_dropout_kept_the_value(channels):
+    import tensorflow as tf
+
+    x = tf.constant(np.random.default_rng(1).normal(size=(3, 9, 16, channels)), tf.float32)
+    weight = tf.constant(np.random.default_rng(2).normal(size=(3, 4, 8, 6)), tf.float32)
+    shape = ConvBlock(6, (2, 2))
+    shape.build(x.shape)
+    weights = [one.value for one in randomise(shape).trainable_variables]
+    gradients = []
+    for rate in (0.4, 0.0):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *weights])
+            seed = tf.constant([5, 6], tf.uint32)
+            output = fast.block(x, *weights, pool=(2, 2), epsilon=1e-3, rate=rate, seed=seed)[0]
+            loss = tf.reduce_sum(output * weight)
+        gradients.append(tape.gradient(loss, [x, *weights]))
+        weight = tf.where(output != 0, weight / 0.6, 0.0)
+    for dropped, masked in zip(*gradients, strict=True):
+        np.testing.assert_allclose(dropped, masked, atol=1e-5 * float(tf.reduce_max(tf.abs(masked)) + 1))
+
+
+@needs_fast
+def test_what_dropout_keeps_depends_neither_on_the_step_before_nor_on_the_neighbour():
+    import tensorflow as tf
+
+    def kept(seed, filters=64):
+        arguments = (tf.zeros((3, 3, 1, filters)), tf.zeros(filters), tf.zeros(filters), tf.ones(filters))
+        x, seed = tf.zeros((4, 32, 32, 1)), tf.constant(seed, tf.uint32)
+        return fast.block(x, *arguments, pool=(1, 1), epsilon=1e-3, rate=0.3, seed=seed)[0].numpy() != 0
+
+    def correlation(one, other):
+        return abs(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+    first = kept([7, 0])
+    np.testing.assert_array_equal(kept([7, 0]), first)
+    for seed in ([7, 1], [7, 2], [8, 0], [0, 7]):
+        assert correlation(first, kept(seed)) < 0.01  # five deviations of what chance does
+    for axis in range(4):
+        assert correlation(first, np.roll(first, 1, axis)) < 0.01
+    assert np.ptp(first.mean((0, 1, 2))) < 0.06
 
 
 def test_moments_are_those_of_the_batch_without_dropout():
