@@ -154,7 +154,10 @@ def _map(options):
     points = figures.points(scores, tracks, placed, clip_s=model.record["clip_s"], settings=settings)
     figure = figures.embedding_map(points, styles=figures.styles(tracks))
     player = figures.player(tracks.loc[tested], clip_s=model.record["clip_s"])
+    learnt = len({*model.record["split"]["train"], *model.record["split"]["validation"]}.intersection(tested))
     caption = f"Clips of {len(tested)} songs of {tracks.attrs['corpus']}, by {options.method} of the bottleneck."
+    if learnt:
+        caption += f" The network has learnt from {learnt} of these songs."
     figures.save(figure, options.output, caption, caption, corpus=tracks, player=player)
     print(f"{len(scores.truth)} clips in {options.output}, by {model.path}")
 

@@ -207,7 +207,8 @@ def _kept(path):
 
 def _paths(tracks, store, kind: str):
     folder = files.home() / "statistics" / kind
-    return {track: folder / f"{store.digest(track)}.npy" for track in tracks.index}
+    digests = store.digests(tracks.index)
+    return {track: folder / f"{digest}.npy" for track, digest in zip(tracks.index, digests, strict=True)}
 
 
 def _mfcc(tracks, store):

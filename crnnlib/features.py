@@ -82,16 +82,17 @@ class Store:
 
     def digest(self, track_id: str) -> str:
         """SHA-256 of a track's stored values, in hex."""
-        return self._digests((track_id,))[0]
+        return self.digests((track_id,))[0]
 
     def duplicates(self) -> list[list[str]]:
         """Groups of tracks whose stored values are equal, each sorted."""
         groups = collections.defaultdict(list)
-        for track_id, digest in zip(self.track_ids, self._digests(self.track_ids), strict=True):
+        for track_id, digest in zip(self.track_ids, self.digests(self.track_ids), strict=True):
             groups[digest].append(track_id)
         return [group for group in groups.values() if len(group) > 1]
 
-    def _digests(self, track_ids) -> list[str]:
+    def digests(self, track_ids) -> list[str]:
+        """SHA-256 of several tracks, in their order; those once computed are kept in ``index.json``."""
         path = self.folder / "index.json"
         index = {}
         with contextlib.suppress(FileNotFoundError, ValueError):

@@ -284,7 +284,9 @@ def _read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _load(model, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
-        for layer in model.layers:
-            own = [arrays[f"{layer.name}/{w.name}"].reshape(w.shape) for w in layer.weights]
-            layer.set_weights(own)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for layer in model.layers:
+                layer.set_weights([arrays[f"{layer.name}/{w.name}"].reshape(w.shape) for w in layer.weights])
+    except files.DAMAGED as error:
+        raise DataError(f"{path}: damaged ({error}); remove it, and it is fetched anew") from error

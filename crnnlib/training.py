@@ -56,7 +56,8 @@ def identity(store, tracks, split, n_frames: int, recipe: Recipe, seed: int, lab
     """
     parts = {part: list(getattr(split, part)) for part in ("train", "validation", "test")}
     usual = dataclasses.asdict(Recipe())  # only what differs counts, so that a new option leaves old records valid
-    content = {track_id: store.digest(track_id) for ids in parts.values() for track_id in ids}
+    ids = [track_id for part in parts.values() for track_id in part]
+    content = dict(zip(ids, store.digests(ids), strict=True))
     named = tracks.loc[list(content), label].astype(str)
     whole = {
         "content": content,
@@ -113,7 +114,8 @@ def train(
     ParameterError
         If `label` is not a column of the track table, or the store is not of the recipe's front end.
     DataError
-        If a song of the split is missing, the split leaks, or a class of the test songs has no training song.
+        If a song of the split is missing, the split leaks, a class of the test songs has no training song, or a clip is
+        more than twice as long as any of these.
 
     Examples
     --------
@@ -224,4 +226,9 @@ def _clip_sets(store, tracks, split, n_frames, recipe, label):
         part: ClipSet.of(store, wanted[part], [number[name] for name in names[part]], n_frames, recipe.legacy_clips)
         for part in wanted
     }
+    longest = parts["train"].lengths.max()
+    if n_frames > 2 * longest:
+        raise DataError(
+            f"clips of {n_frames} frames, but no training song has more than {longest}; choose a shorter clip_s"
+        )
     return classes, parts

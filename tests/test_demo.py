@@ -136,6 +136,20 @@ def test_files_of_an_older_version_are_made_anew(small, tmp_path):
     assert files(tmp_path / "old") == before
 
 
+def test_a_damaged_note_is_another_version_in_the_cache_and_foreign_elsewhere(small, tmp_path, monkeypatch):
+    demo.make(tmp_path / "mine", **SMALL)
+    (tmp_path / "mine" / "demo.json").write_text('{"version"')
+    with pytest.raises(ParameterError, match="settings that cannot be read"):
+        demo.make(tmp_path / "mine", **SMALL)
+    monkeypatch.setenv("CRNNLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "_write", lambda *_: None)
+    note = tmp_path / "corpora" / "demo" / "demo.json"
+    note.parent.mkdir(parents=True)
+    note.write_text("[]")
+    demo.make(progress=False)
+    assert json.loads(note.read_text()) == {"version": demo._VERSION, "settings": demo._DEFAULTS}
+
+
 def test_the_default_folder_is_made_anew_when_the_defaults_have_changed(tmp_path, monkeypatch):
     monkeypatch.setenv("CRNNLIB_HOME", str(tmp_path))
     monkeypatch.setattr(demo, "_write", lambda *_: None)

@@ -78,6 +78,21 @@ def test_map_writes_one_page(run, music_tree, tmp_path):
     assert code == 0
     assert "plotly" in (tmp_path / "map.html").read_text()
     assert "map.html" in out
+    assert "has learnt from" not in (tmp_path / "map.html").read_text()
+
+
+def test_a_map_of_songs_that_the_network_learnt_from_says_so(run, music_tree, tmp_path):
+    path = identify.find_model(corpora.load(music_tree).attrs["corpus"])
+    record = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    shutil.copy(path, tmp_path / "copy.keras")
+    record["split"]["test"] = ["Nobody/Nothing/01-Gone"]
+    (tmp_path / "copy.json").write_text(json.dumps(record), "utf-8")
+    code, _, _ = run(
+        "map", music_tree, "--model", tmp_path / "copy.keras", "--method", "pca", "--output", tmp_path / "map.html"
+    )
+    learnt = len(record["split"]["train"]) + len(record["split"]["validation"])
+    assert code == 0
+    assert f"has learnt from {learnt} of these songs" in (tmp_path / "map.html").read_text()
 
 
 def test_a_network_on_pretrained_maps_is_studied_mapped_and_asked(home, music_tree, tmp_path, monkeypatch, capsys):

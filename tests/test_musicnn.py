@@ -55,6 +55,13 @@ def test_weights_are_fetched_once_and_hold_no_optimiser_state(weights, monkeypat
         assert sum(a.size for a in arrays.values()) == musicnn.network().count_params()
 
 
+def test_damaged_weights_are_refused(tmp_path):
+    for content in (b"", b"not an archive"):
+        (tmp_path / "weights.npz").write_bytes(content)
+        with pytest.raises(DataError, match=r"weights\.npz: damaged"):
+            musicnn.network(tmp_path / "weights.npz")
+
+
 def test_patches_are_compressed_mel_side_by_side():
     y = np.random.default_rng(0).normal(size=16000 * 7).astype(np.float32) * 0.1
     mel = librosa.feature.melspectrogram(y=y, sr=16000, n_fft=512, hop_length=256, n_mels=96, pad_mode="reflect").T

@@ -171,6 +171,11 @@ def test_a_class_without_training_songs_is_refused(store, tracks):
         training.train(store, tracks, split, 1.0, SHORT, progress=False)
 
 
+def test_a_clip_that_would_be_mostly_padding_is_refused(train):
+    with pytest.raises(DataError, match="no training song has more than 172; choose a shorter clip_s"):
+        train(SHORT, clip_s=1000.0)
+
+
 def test_an_unknown_label_and_an_unknown_song_are_refused(train, store, tracks):
     with pytest.raises(ParameterError, match="genre"):
         train(label="genre")

@@ -23,7 +23,7 @@ from crnnlib.corpora.score import compose
 from crnnlib.corpora.studio import NEUTRAL, Studio, produce
 from crnnlib.corpora.synth import SR, drum, note
 from crnnlib.errors import ParameterError
-from crnnlib.files import atomic, home, sweep
+from crnnlib.files import DAMAGED, atomic, home, sweep
 
 __all__ = ["library", "make"]
 
@@ -117,9 +117,13 @@ def _claim(folder, settings, ours):
     note = folder / "demo.json"
     sweep(folder)
     if note.exists():
-        held = json.loads(note.read_text())
-        if held["settings"] != settings and not ours:
-            raise ParameterError(f"{folder}: holds the demo corpus of {held['settings']}; choose another folder")
+        try:
+            held = json.loads(note.read_text("utf-8"))
+            of = held["settings"]
+        except DAMAGED:
+            held, of = {}, "settings that cannot be read"
+        if of != settings and not ours:
+            raise ParameterError(f"{folder}: holds the demo corpus of {of}; choose another folder")
         if held == {"version": _VERSION, "settings": settings}:
             return
         for path in folder.glob("*/*/*.mp3"):
