@@ -4,13 +4,15 @@
 
 Plain Keras is the same network from Keras' own layers, with XLA only where crnnlib has it: once as installed, in a
 process that never imports crnnlib, and once with the settings of TensorFlow that crnnlib makes. Every network has a
-process of its own. Their steps take turns, so that whatever else the machine does slows all alike; the table gives
-medians, their ratios, and the page faults of a step. At 911 frames the processes take some 10 GB together.
+process of its own. They take turns, so that whatever else the machine does slows all alike; a turn is as many steps as
+half a second holds, since the first of them finds the other processes' data in the caches. The table gives medians of a
+step's mean time, their ratios, and the page faults of a step. At 911 frames the processes take some 10 GB together.
 """
 
 import argparse
 import concurrent.futures
 import contextlib
+import itertools
 import multiprocessing
 import os
 import resource
@@ -23,6 +25,7 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import numpy as np  # Keras and crnnlib are imported where they are used: only some of the processes may see crnnlib
 
 BATCH, CLASSES = 16, 20
+TURN_S = 0.5
 REFERENCE, OURS = "plain Keras, as installed", "ours, float32"
 NETWORKS = {
     REFERENCE: None,
@@ -68,10 +71,13 @@ def prepare(name, n_frames, n_predicted, jit):
 
 
 def cost(kind):
-    """Seconds and page faults of one step."""
+    """Seconds and page faults of a step, the mean of one turn."""
     began, faults = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    actions[kind]()
-    return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+    for steps in itertools.count(1):
+        actions[kind]()
+        took = time.perf_counter() - began
+        if took >= TURN_S:
+            return took / steps, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / steps
 
 
 def about(n_frames):
@@ -112,7 +118,7 @@ def main():
         help="also where crnnlib would not choose it; ten times slower on a processor that has to emulate it",
     )
     options = parser.parse_args()
-    print(f"batch {BATCH} to train, medians of {options.rounds} interleaved rounds")
+    print(f"batch {BATCH} to train, medians of {options.rounds} interleaved rounds of {TURN_S} s each")
     for n_frames in options.frames:
         with contextlib.ExitStack() as stack:
             measure(n_frames, options.rounds, options.bfloat16, stack)
