@@ -72,8 +72,8 @@ def main():
     medians = 1e3 * np.median([[seconds(action) for action in actions] for _ in range(options.rounds)], axis=0)
     training, prediction, *alone = medians
 
-    about = f"{device.provenance()['device']}, {options.dtype}"
-    print(f"{options.frames} frames, batch {BATCH}, {about}; medians of {options.rounds} interleaved rounds")
+    print(f"{options.frames} frames, batch {BATCH}, {options.dtype}, medians of {options.rounds} interleaved rounds")
+    print(device.provenance()["device"])
     for (place, kind, operations, _), one in zip(parts, alone, strict=True):
         print(f"{place:<42}{kind:<9}{one:7.2f} ms{operations / one / 1e6:7.0f} GFLOP/s")
     forward = sum(one for (_, kind, *_), one in zip(parts, alone, strict=True) if kind == "forward")
