@@ -15,6 +15,7 @@ from crnnlib.recipes import ABLATION
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
 SCORES = re.compile(r"(<!-- scores of ([\w.-]+)(?:, clips of (\S+) s)? -->\n).*?(<!-- end -->)", re.DOTALL)
+IDEAS = {"pooling": "less pooling", "width": "more filters", "non-local": "non-local block"}
 HEAD = "| recipe | split | clips | song level | clip level | trials | test songs |\n|---|---|--:|--:|--:|--:|--:|\n"
 
 
@@ -91,9 +92,10 @@ def together():
 
 
 def ablation():
-    """Markdown: each ingredient taken away from `beyond` and given alone to the paper's recipe, on the demo by album.
+    """Markdown: on the demo by album, what `beyond` loses without each ingredient and what `paper` gains with each.
 
-    All trials together, and each by itself; p is corrected over the table, and below 0.05 the cell is bold.
+    And with each of the other ideas. All trials together, and each by itself; p is corrected over the table, and below
+    0.05 the cell is bold.
     """
     trials = records.load(ROOT / "book" / "results" / "demo")
     columns = {"beyond": "`beyond` without it", "paper": "`paper` with it alone"}
@@ -101,15 +103,17 @@ def ablation():
     for name in ABLATION:
         recipes = name, name.split("-")[0]
         both = selection.matched(*(selection.pick(trials, one, "album", 3.0, design="3 folds") for one in recipes))
+        if not all(both):
+            continue
         pairs[name] = tuple(map(selection.pooled, both))
         for seed in sorted({trial.record["seed"] for trial in both[0]}):
             a, b = (evaluation.scores(selection.pooled(selection.pick(one, seed=seed))) for one in both)
             single.setdefault(name, []).append(_signed(a["f1_weighted"] - b["f1_weighted"]))
     rows = {}
     for name, said in tables.differences(pairs).apply(_difference, axis=1).items():
-        base, _, ingredient = name.split("-")
+        base, _, ingredient = name.split("-", 2)
         rows.setdefault(ingredient, dict.fromkeys(columns, ""))[base] = f"{said}<br>{', '.join(single[name])}"
-    table = pd.DataFrame.from_dict(rows, orient="index").rename(columns=columns, index={"pooling": "less pooling"})
+    table = pd.DataFrame.from_dict(rows, orient="index").rename(columns=columns, index=IDEAS)
     return _written(table.rename_axis("ingredient").reset_index())
 
 

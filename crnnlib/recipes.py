@@ -7,7 +7,7 @@ import re
 from crnnlib import voting
 from crnnlib.errors import ParameterError
 
-__all__ = ["ABLATION", "BEYOND", "BEYOND_PRETRAINED", "INGREDIENTS", "PAPER", "RECIPES", "Recipe"]
+__all__ = ["ABLATION", "BEYOND", "BEYOND_PRETRAINED", "INGREDIENTS", "OTHER_IDEAS", "PAPER", "RECIPES", "Recipe"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,18 +191,30 @@ INGREDIENTS = {
 }
 
 
+#: What the paper and the literature suggest and `BEYOND` does without, each to be added to `PAPER`: a first block that
+#: keeps every frame, as the paper blames "early pooling layers discarding too much information"; masks over time and
+#: frequency (Park et al., Interspeech 2019), on half of the clips; half as many filters again; a non-local block
+#: (Kuo et al., AAAI 2021); and mean and deviation of the recurrent states instead of the last.
+OTHER_IDEAS = {
+    "less-pooling": {"variant": "less-pooling"},
+    "with-masks": {"mask_bands": 16, "mask_time": 0.2, "augment_p": 0.5},
+    "with-width": {"width": 1.5},
+    "with-non-local": {"non_local": True},
+    "with-deviation": {"head": "statistics"},
+}
+
+
 def _take(recipe, name, fields, other):
     """Give a recipe some fields of another one, and a name."""
     return dataclasses.replace(recipe, name=name, **{field: getattr(other, field) for field in fields})
 
 
-#: `BEYOND` without each ingredient, the paper's recipe with each alone, and the paper's with less pooling in time, as
-#: the paper blames "early pooling layers discarding too much information".
+#: `BEYOND` without each ingredient, the paper's recipe with each alone, and the paper's with each of `OTHER_IDEAS`.
 ABLATION = {
     recipe.name: recipe
     for recipe in (
         *(_take(BEYOND, f"beyond-without-{name}", fields, PAPER) for name, fields in INGREDIENTS.items()),
         *(_take(PAPER, f"paper-with-{name}", (*fields, "augment_p"), BEYOND) for name, fields in INGREDIENTS.items()),
-        dataclasses.replace(PAPER, name="paper-less-pooling", variant="less-pooling"),
+        *(dataclasses.replace(PAPER, name=f"paper-{name}", **fields) for name, fields in OTHER_IDEAS.items()),
     )
 }

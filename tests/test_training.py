@@ -238,7 +238,7 @@ def test_impossible_recipes_are_refused(options):
         training.Recipe(**options)
 
 
-def test_the_ablation_holds_every_ingredient_of_beyond():
+def test_the_ablation_holds_every_ingredient_of_beyond_and_the_other_ideas():
     paper, beyond = dataclasses.asdict(recipes.PAPER), dataclasses.asdict(recipes.BEYOND)
     changed = {field for field in paper if paper[field] != beyond[field]} - {"name", "vote", "augment_p"}
     assert {field for fields in recipes.INGREDIENTS.values() for field in fields} == changed
@@ -247,6 +247,9 @@ def test_the_ablation_holds_every_ingredient_of_beyond():
         alone = dataclasses.asdict(recipes.ABLATION[f"paper-with-{name}"])
         assert {field for field in beyond if without[field] != beyond[field]} == {"name", *fields}
         assert {field for field in paper if alone[field] != paper[field]} == {"name", "augment_p", *fields}
+    for name, fields in recipes.OTHER_IDEAS.items():
+        alone = dataclasses.asdict(recipes.ABLATION[f"paper-{name}"])
+        assert {field for field in paper if alone[field] != paper[field]} == {"name", *fields}
 
 
 def test_identity_counts_what_matters_and_nothing_else(store, tracks, split):
