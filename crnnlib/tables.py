@@ -31,7 +31,7 @@ def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns recipe, split (song or album), fold, clip_s, n_frames, seed, level, and the scores of
+        Columns recipe, split (song or album), design (of `splits.design`), fold, clip_s, n_frames, seed, level, and the scores of
         `evaluation.scores`.
 
     Examples
@@ -42,9 +42,11 @@ def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
     rows = []
     for trial in trials:
         record = trial.record
+        split, design = splits.design(record["split"]["name"])
         about = {
             "recipe": record["recipe"]["name"],
-            "split": splits.design(record["split"]["name"])[0],
+            "split": split,
+            "design": design,
             "fold": record["split"]["name"],
             **{key: record[key] for key in ("clip_s", "n_frames", "seed")},
         }

@@ -77,9 +77,9 @@ def test_a_row_per_trial_and_level():
     one = trial(split="album-1of2", seed=2)
     one.record |= {"n_frames": 94, "scores": {"clip": {"f1_weighted": 0.25}, "song": {"f1_weighted": 0.5}}}
     rows = tables.per_trial([one])
-    assert rows[["split", "fold", "seed", "level", "f1_weighted"]].values.tolist() == [
-        ["album", "album-1of2", 2, "clip", 0.25],
-        ["album", "album-1of2", 2, "song", 0.5],
+    assert rows[["split", "design", "fold", "seed", "level", "f1_weighted"]].values.tolist() == [
+        ["album", "2 folds", "album-1of2", 2, "clip", 0.25],
+        ["album", "2 folds", "album-1of2", 2, "song", 0.5],
     ]
 
 
