@@ -5,13 +5,15 @@ Purity and `album_within_artist` leave out neighbours from the same song, for cl
 else holds. See chapter 7.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 
+from crnnlib import splits
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["project", "quality"]
+__all__ = ["project", "qualities", "quality"]
 
 _METHODS = ("umap", "tsne", "pca")
 _MOST = 5000
@@ -137,6 +139,49 @@ def quality(
         result[f"purity_{name}"] = _mean(near[name])
         result[f"purity_{name}_chance"] = _mean(chance[name])
     return result | _album_within_artist(vectors, artist, album, song, k, seed)
+
+
+def qualities(trials: Iterable, tracks: pd.DataFrame, store=None, k: int = 10, seed: int = 0) -> pd.DataFrame:
+    """`quality` of each network by itself, over the clips of its test.
+
+    Networks are not mixed, since the coordinates of one bottleneck mean nothing in another. Average the rows of a
+    recipe.
+
+    Parameters
+    ----------
+    trials : iterable of Trial
+        From `records.results`; those of which no bottleneck is kept are left out.
+    tracks : pandas.DataFrame
+        Track table; gives artists and albums.
+    store : features.Store, optional
+        Judge the mean log-mel of the same clips instead of the bottleneck.
+    k, seed
+        Of `quality`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a network: recipe, split (song or album), seed, and what `quality` gives.
+
+    Examples
+    --------
+    >>> qualities([], tracks).empty
+    True
+    """
+    rows = []
+    for trial in trials:
+        clips, vectors = trial.test_clips, trial.bottleneck
+        if not vectors.shape[1]:
+            continue
+        if store is not None:
+            length = trial.record["n_frames"]
+            places = zip(clips.track_id, clips.start, strict=True)
+            vectors = np.stack([store[song][start : start + length].mean(0, dtype=float) for song, start in places])
+        about = tracks.loc[clips.track_id]
+        split, _ = splits.design(trial.record["split"]["name"])
+        found = quality(vectors, about["artist"], about["album"], clips.track_id, k, seed)
+        rows.append({"recipe": trial.record["recipe"]["name"], "split": split, "seed": trial.record["seed"], **found})
+    return pd.DataFrame(rows)
 
 
 def _checked(vectors) -> np.ndarray:

@@ -31,8 +31,8 @@ def per_trial(trials: Sequence[Trial]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns recipe, split (song or album), design (of `splits.design`), fold, clip_s, n_frames, seed, level, and the scores of
-        `evaluation.scores`.
+        Columns recipe, split (song or album), design (of `splits.design`), fold, clip_s, n_frames, seed, level, and the
+        scores of `evaluation.scores`.
 
     Examples
     --------

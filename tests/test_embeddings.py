@@ -1,6 +1,9 @@
 """Maps are repeatable and keep neighbours; the numbers beside them are those of the definition."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from crnnlib import embeddings
@@ -121,3 +124,25 @@ def test_labels_must_match_vectors(clouds):
         embeddings.quality(vectors, artist, album[1:], song)
     with pytest.raises(ParameterError, match="k=0"):
         embeddings.quality(vectors, artist, album, song, k=0)
+
+
+def test_networks_are_judged_one_by_one_and_beside_the_spectrum_of_the_same_clips(clouds):
+    vectors, artist, album, song = clouds
+    names = np.array([f"{one}" for one in song])
+    tracks = pd.DataFrame({"artist": artist, "album": album}, names)[~pd.Index(names).duplicated()]
+    start = np.tile(np.arange(5) * 2, 18)
+    clips = SimpleNamespace(track_id=names, start=start)
+
+    def trial(bottleneck, seed):
+        about = {"recipe": {"name": "paper"}, "split": {"name": "album-1of3"}, "seed": seed, "n_frames": 2}
+        return SimpleNamespace(record=about, test_clips=clips, bottleneck=bottleneck)
+
+    trials = [trial(vectors, 0), trial(vectors[::-1], 1), trial(vectors[:, :0], 2)]  # of the last no bottleneck is kept
+    rows = embeddings.qualities(trials, tracks)
+    assert rows[["recipe", "split", "seed"]].to_numpy().tolist() == [["paper", "album", 0], ["paper", "album", 1]]
+    for row, one in zip(rows.to_dict("records"), (vectors, vectors[::-1]), strict=True):
+        assert {**row, **embeddings.quality(one, artist, album, song)} == row
+
+    store = {name: np.repeat(vectors[names == name], 2, axis=0) for name in tracks.index}
+    twins = embeddings.qualities(trials[1:], tracks, store)
+    assert twins["album_within_artist"].tolist() == [embeddings.quality(*clouds)["album_within_artist"]]

@@ -53,6 +53,7 @@ def results():
     bins = pd.DataFrame({"confidence": [0.5, 0.9], "accuracy": [0.4, 0.8], "n": [3, 0]})
     answers = pd.DataFrame({"threshold": [0, 1], "kept": [1, 0], "right": [0.5, None], "refused": [0, 1]})
     effect = pd.DataFrame({"producer_effect": [0, 1], "song": [0.9, 0.9], "album": [0.9, 0.5]})
+    read = {"score": [0.5, 0.9], "album_within_artist": [0.8, 0.6], "album_within_artist_chance": [0.4, 0.3]}
     history = [{"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.4, "seconds": 2.0}]
     record = {"clip_s": 3, "seed": 0, "split": {"name": "album"}, "history": history, "seconds": 9.0, "device": "cpu"}
     spectra = pd.DataFrame(np.zeros((3, 1)), [50, 100, 200], pd.MultiIndex.from_tuples([(NASTY, "x")]))
@@ -65,6 +66,7 @@ def results():
         "forest": figures.forest(spans),
         "ablation": figures.ablation(spans.drop(columns=["difference", "p"]), NASTY),
         "dial": figures.dial(effect),
+        "album": figures.album_in_bottleneck(pd.DataFrame(read, [NASTY, "beyond-without-crops"])),
         "curves": figures.learning_curves([record]),
         "growth": figures.growth(pd.DataFrame({"hours": [1.0, 2.0], "clip_s": [3.0, 3.0], "seconds": [8.0, 16.0]})),
         "time": figures.time_per_clip_length([record]),

@@ -7,7 +7,7 @@ below have can be had from here, as ``figures.show``.
 
 from crnnlib.figures.architecture import architecture, receptive_fields
 from crnnlib.figures.audio import Player, player, sounds
-from crnnlib.figures.comparisons import ablation, dial, forest
+from crnnlib.figures.comparisons import ablation, album_in_bottleneck, dial, forest
 from crnnlib.figures.corpus import album_spectra, durations, mel_panels, tracks_per_artist
 from crnnlib.figures.maps import embedding_map, points, timeline
 from crnnlib.figures.page import Embedded, embed, save, show
@@ -20,6 +20,7 @@ __all__ = [
     "Player",
     "Style",
     "ablation",
+    "album_in_bottleneck",
     "album_spectra",
     "architecture",
     "calibration",

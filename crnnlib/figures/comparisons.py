@@ -1,4 +1,4 @@
-"""Figures that hold settings against each other: paired differences, ablations, the producer effect.
+"""Figures that hold settings against each other: paired differences, ablations, the producer effect, what it leaves.
 
 Conventions: as in `crnnlib.figures.results`; tables come in with scores and intervals computed. See chapters
 3, 6 and 8.
@@ -12,7 +12,7 @@ from crnnlib.errors import ParameterError
 from crnnlib.figures import theme
 from crnnlib.figures.marks import dots, error_bars, require
 
-__all__ = ["ablation", "dial", "forest"]
+__all__ = ["ablation", "album_in_bottleneck", "dial", "forest"]
 
 
 def forest(rows: pd.DataFrame) -> go.Figure:
@@ -113,6 +113,50 @@ def ablation(rows: pd.DataFrame, baseline: str | None = None, title: str = "F1 (
     if baseline is not None:
         figure.add_vline(x=float(rows.loc[baseline, "score"]), line={"color": theme.GREY, "dash": "dot"})
     return figure.update_xaxes(title=title, range=[0, 1]).update_yaxes(autorange="reversed")
+
+
+def album_in_bottleneck(rows: pd.DataFrame) -> go.Figure:
+    """Score of each recipe against how well the album can be read off its bottleneck within one artist.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Index: the recipe; `score`, `album_within_artist`, and `album_within_artist_chance`, of which the mean is drawn
+        as a line. Recipes of one family, by their first word, have one colour; the one of one word is large.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+
+    Examples
+    --------
+    >>> rows = {
+    ...     "score": [0.5],
+    ...     "album_within_artist": [0.8],
+    ...     "album_within_artist_chance": [0.4],
+    ... }
+    >>> figure = album_in_bottleneck(pd.DataFrame(rows, ["paper"]))
+    >>> [trace.name for trace in figure.data]
+    ['paper']
+    """
+    require(rows, "score", "album_within_artist", "album_within_artist_chance")
+    family = rows.index.str.partition("-").get_level_values(0)
+    figure = theme.blank(height=440, legend={"orientation": "h", "y": -0.2})
+    for name, colour in zip(family.unique(), (theme.PALETTE[0], theme.PALETTE[8], *theme.PALETTE), strict=False):
+        mine = rows[family == name]
+        figure.add_scatter(
+            x=mine["album_within_artist"].to_numpy(float),
+            y=mine["score"].to_numpy(float),
+            text=[theme.text(one) for one in mine.index],
+            name=theme.text(name),
+            mode="markers",
+            marker={"color": colour, "size": [15 if one == name else 9 for one in mine.index]},
+            hovertemplate="<b>%{text}</b><br>F1 %{y:.3f}, album read %{x:.0%}<extra></extra>",
+        )
+    chance = float(rows["album_within_artist_chance"].mean())
+    figure.add_vline(x=chance, line={"color": theme.GREY, "dash": "dot"}, annotation_text="chance")
+    figure.update_xaxes(title="album read off the bottleneck, within one artist", tickformat=".0%")
+    return figure.update_yaxes(title="F1 (weighted), song level", range=[0, 1.02])
 
 
 def dial(rows: pd.DataFrame) -> go.Figure:
