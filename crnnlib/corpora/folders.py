@@ -32,7 +32,7 @@ _HINT = "see the page on artist20 in the book"
 
 
 def walk(folder: str | Path) -> tuple[list[Path], list[str]]:
-    """List the audio files below a folder.
+    """List the audio files below a folder; what is hidden, by a name that begins with a dot, is passed over.
 
     Parameters
     ----------
