@@ -193,11 +193,13 @@ INGREDIENTS = {
 
 #: What the paper and the literature suggest and `BEYOND` does without, each to be added to `PAPER`: a first block that
 #: keeps every frame, as the paper blames "early pooling layers discarding too much information"; masks over time and
-#: frequency (Park et al., Interspeech 2019), on half of the clips; half as many filters again; a non-local block
-#: (Kuo et al., AAAI 2021); and mean and deviation of the recurrent states instead of the last.
+#: frequency (Park et al., Interspeech 2019), on half of the clips; label smoothing (Szegedy et al., CVPR 2016); half as
+#: many filters again; a non-local block (Kuo et al., AAAI 2021); and mean and deviation of the recurrent states instead
+#: of the last.
 OTHER_IDEAS = {
     "less-pooling": {"variant": "less-pooling"},
     "with-masks": {"mask_bands": 16, "mask_time": 0.2, "augment_p": 0.5},
+    "with-smoothing": {"label_smoothing": 0.1},
     "with-width": {"width": 1.5},
     "with-non-local": {"non_local": True},
     "with-deviation": {"head": "statistics"},
