@@ -253,6 +253,20 @@ def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
     click_and_hear(page, draw_all(page)[0], reads_pixels=False)
 
 
+def test_a_map_that_was_saved_alone_follows_the_system(visit, home, tracks, tmp_path):
+    page = visit(map_of(tracks, len(tracks), tmp_path / "book" / "map.html").as_uri())
+    draw_all(page)
+    brightness = """css => { const probe = document.body.appendChild(document.createElement('i'));
+        probe.style.color = css; const [r, g, b] = getComputedStyle(probe).color.match(/[\\d.]+/g).map(Number);
+        probe.remove(); return (r + g + b) / 765; }"""
+    ink = "document.querySelector('.crnn-plot')._fullLayout.font.color"
+    for scheme, dark in (("dark", True), ("light", False)):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+        assert (page.evaluate(brightness, "Canvas") < 0.3) is dark
+        page.wait_for_function(f"({ink} === '#ced6dd') === {str(dark).lower()}")
+
+
 def test_a_map_of_ten_thousand_points_draws(visit, home, tracks, tmp_path):
     page = visit(map_of(tracks, 10_000, tmp_path / "book" / "map.html").as_uri())
     (figure,) = draw_all(page)

@@ -33,6 +33,12 @@ CONFIG = {
     "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "select2d", "lasso2d", "autoScale2d"],
 }
+#: On a page of its own a figure follows the system, which the theme of a book does by itself.
+_FOLLOW = (
+    'const dark = matchMedia("(prefers-color-scheme: dark)"), '
+    'follow = () => { document.documentElement.dataset.theme = dark.matches ? "dark" : "light"; }; '
+    'follow(); dark.addEventListener("change", follow);'
+)
 
 
 @dataclass(frozen=True)
@@ -196,7 +202,8 @@ def save(
             f'<!DOCTYPE html>\n<html lang="en" data-crnn-audio="{html.escape(beside.name)}/"><head>'
             f'<meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width"><title>{html.escape(caption)}</title>'
-            f"<style>body{{font-family:sans-serif;margin:1em auto;max-width:70em;padding:0 1em}}{style}</style>"
+            f"<script>{_FOLLOW}</script><style>:root{{color-scheme:light dark}}"
+            f"body{{font-family:sans-serif;margin:1em auto;max-width:70em;padding:0 1em}}{style}</style>"
             f'<script defer src="{html.escape(beside.name)}/plotly.min.js"></script></head><body><main>{body}</main>'
             f"<script>{script}</script></body></html>\n",
             "utf-8",
