@@ -142,7 +142,7 @@ def album_in_bottleneck(rows: pd.DataFrame) -> go.Figure:
     require(rows, "score", "album_within_artist", "album_within_artist_chance")
     family = rows.index.str.partition("-").get_level_values(0)
     figure = theme.blank(height=440, legend={"orientation": "h", "y": -0.2})
-    for name, colour in zip(family.unique(), (theme.PALETTE[0], theme.PALETTE[8], *theme.PALETTE), strict=False):
+    for number, name in enumerate(family.unique()):
         mine = rows[family == name]
         figure.add_scatter(
             x=mine["album_within_artist"].to_numpy(float),
@@ -150,7 +150,10 @@ def album_in_bottleneck(rows: pd.DataFrame) -> go.Figure:
             text=[theme.text(one) for one in mine.index],
             name=theme.text(name),
             mode="markers",
-            marker={"color": colour, "size": [15 if one == name else 9 for one in mine.index]},
+            marker={
+                "color": theme.PALETTE[9 * number % len(theme.PALETTE)],
+                "size": [15 if one == name else 9 for one in mine.index],
+            },
             hovertemplate="<b>%{text}</b><br>F1 %{y:.3f}, album read %{x:.0%}<extra></extra>",
         )
     chance = float(rows["album_within_artist_chance"].mean())
