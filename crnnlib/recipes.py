@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from typing import Any
 
 from crnnlib import voting
 from crnnlib.errors import ParameterError
@@ -196,7 +197,7 @@ INGREDIENTS = {
 #: frequency (Park et al., Interspeech 2019), on half of the clips; label smoothing (Szegedy et al., CVPR 2016); half as
 #: many filters again; a non-local block (Kuo et al., AAAI 2021); and mean and deviation of the recurrent states instead
 #: of the last.
-OTHER_IDEAS = {
+OTHER_IDEAS: dict[str, dict[str, Any]] = {
     "less-pooling": {"variant": "less-pooling"},
     "with-masks": {"mask_bands": 16, "mask_time": 0.2, "augment_p": 0.5},
     "with-smoothing": {"label_smoothing": 0.1},
