@@ -1,6 +1,7 @@
 """The command line: ``crnnlib`` or ``python -m crnnlib``. Each command is a few calls of the package."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -36,6 +37,8 @@ def main(arguments=None) -> int:
     from crnnlib.errors import CRNNError
 
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file need not be text
     try:
         if options.command not in (_fetch, _extract, _report, _publish):
             _load_keras()

@@ -170,6 +170,15 @@ def test_bad_files_give_one_line_each_and_code_2(run, music_tree, tmp_path):
     assert len(json.loads(out)) == 1  # the good file is still answered
 
 
+def test_a_file_whose_name_is_not_text_is_answered_by_that_name(run, music_tree, tmp_path):
+    song = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(corpora.load(music_tree).path.iloc[0], song)
+    command = [sys.executable, "-m", "crnnlib", "identify", song, "--corpus", music_tree, "--json"]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=strict)
+    assert json.loads(done.stdout)[0]["file"] == str(song)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
