@@ -127,7 +127,7 @@ class Run:
         }
         if not np.isfinite(epoch["loss"]):
             raise DataError(f"epoch {number + 1}: the loss is {epoch['loss']}; lower learning_rate")
-        if not (self.history and self.recipe.hold_out) or val_loss < min(one["val_loss"] for one in self.history):
+        if not (self.history and self.recipe.hold_out) or self._value(epoch) > max(map(self._value, self.history)):
             self.best, self.best_epoch = self.model.get_weights(), number + 1
         self.history.append(epoch)
         self._save()
@@ -136,6 +136,10 @@ class Run:
     def restore_best(self) -> None:
         """Give the network the weights of the epoch that validation judged best; without `hold_out`, of the last."""
         self.model.set_weights(self.best)
+
+    def _value(self, epoch: dict) -> float:
+        """What the recipe wants of an epoch, the more the better."""
+        return -epoch["val_loss"] if self.recipe.monitor == "val_loss" else epoch["val_accuracy"]
 
     def _judge(self) -> tuple[float, float]:
         """Loss (cross-entropy) and accuracy over the validation clips."""

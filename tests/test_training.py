@@ -99,6 +99,15 @@ def test_early_stopping_counts_epochs_without_improvement(train, monkeypatch):
     assert record["best_epoch"] == 2
 
 
+def test_the_best_epoch_may_be_that_of_the_highest_accuracy(train, monkeypatch):
+    recipe = dataclasses.replace(LIGHT, max_epochs=20, patience=2, monitor="val_accuracy")
+    judged = iter([(1.0, 0.2), (1.1, 0.5), (1.2, 0.4), (1.3, 0.5)])
+    monkeypatch.setattr(loop.Run, "_judge", lambda run: next(judged))
+    record = train(recipe).record
+    assert len(record["history"]) == 4
+    assert record["best_epoch"] == 2
+
+
 def test_cosine_schedule_falls_to_zero():
     recipe = dataclasses.replace(training.PAPER, schedule="cosine", max_epochs=10)
     rates = [recipe.rate(epoch) for epoch in range(10)]
