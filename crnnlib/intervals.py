@@ -29,7 +29,8 @@ def interval(
     Parameters
     ----------
     s : Scores or sequence of Scores
-        Clip or song level. Each of several is scored by itself; a resample holds the same songs for all.
+        Clip or song level. Each of several is scored by itself, where a resample holds songs of its test; a resample
+        holds the same songs for all.
     metric : {"f1_weighted", "f1_macro", "accuracy", "top3"}
         Which of `scores`.
     n_boot : int
@@ -65,7 +66,7 @@ def interval(
     names = np.unique(np.concatenate(labels))
     weights = _weights(len(names), n_boot, seed)
     drawn = [_resampled(one, own, names, weights, metric) for one, own in zip(trials, labels, strict=True)]
-    return _ends(np.mean(drawn, axis=0))
+    return _ends(np.nanmean(drawn, axis=0))
 
 
 def compare(
@@ -228,7 +229,7 @@ def _point(s: Scores, metric: str) -> float:
 
 
 def _resampled(s: Scores, labels: np.ndarray, names: np.ndarray, weights: np.ndarray, metric: str) -> np.ndarray:
-    """Metric in every resample, from counts per group: 2,000 calls of scikit-learn take 6 s, this 0.2 s."""
+    """Metric in every resample, NaN where it has no row; from counts per group, 30 times as fast as scikit-learn."""
     if metric not in METRICS:
         raise ParameterError(f"metric={metric!r}: expected one of {', '.join(METRICS)}")
     group = np.searchsorted(names, labels)
@@ -241,14 +242,15 @@ def _resampled(s: Scores, labels: np.ndarray, names: np.ndarray, weights: np.nda
     if metric in ("accuracy", "top3"):
         hit = s.correct if metric == "accuracy" else s.in_top()
         hits, rows = drawn(np.stack([hit, np.ones(s.n)], axis=1)).T
-        return hits / np.maximum(rows, 1)
+        return hits / np.where(rows, rows, np.nan)
     one_hot = np.eye(len(s.classes))
     support, decided = drawn(one_hot[s.truth]), drawn(one_hot[s.predicted])
     f1 = 2 * drawn(one_hot[s.truth] * s.correct[:, None]) / np.maximum(support + decided, 1)
     share = support if metric == "f1_weighted" else (support + decided > 0).astype(float)
-    return (f1 * share).sum(1) / np.maximum(share.sum(1), 1)
+    whole = share.sum(1)
+    return (f1 * share).sum(1) / np.where(whole, whole, np.nan)
 
 
 def _ends(drawn: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
     return float(low), float(high)

@@ -34,6 +34,12 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.89 <= hits / 200 <= 0.99
 
 
+def test_a_trial_without_a_song_in_a_resample_is_not_scored_there():
+    right, truth = np.eye(2)[[0, 1, 0]], [0, 1, 0]
+    trials = [Scores(right, truth, list(names), ("a", "z"), level="song") for names in ("abc", "def", "ghi")]
+    assert intervals.interval(trials) == (1.0, 1.0)
+
+
 def test_interval_is_repeatable_and_the_seed_matters():
     s = noisy()
     assert intervals.interval(s) == intervals.interval(s)
