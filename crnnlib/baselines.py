@@ -15,7 +15,7 @@ import scipy.special
 from tqdm.auto import tqdm
 
 from crnnlib import features, files, gaussians, splits
-from crnnlib.errors import ParameterError
+from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import Scores, pool
 
 __all__ = ["NAMES", "beside", "ready", "run", "song_statistics"]
@@ -53,6 +53,8 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
     ------
     ParameterError
         If the name or the label is unknown.
+    DataError
+        If the split leaks, or there are not two classes to learn, every tested one among them.
 
     Notes
     -----
@@ -77,10 +79,13 @@ def run(name: str, tracks: pd.DataFrame, store, split, label: str = "artist", pr
         raise ParameterError(f"name={name!r}: expected one of {', '.join(NAMES)}")
     if label not in tracks:
         raise ParameterError(f"label={label!r}: expected a column of the track table: {', '.join(tracks.columns)}")
+    split.check(tracks, store)
     learn, test = sorted(split.train + split.validation), sorted(split.test)
     tracks = tracks.loc[learn + test]
     labels = tracks[label].astype(str)
-    classes = tuple(sorted(set(labels)))
+    classes = tuple(sorted(set(labels[learn])))
+    if len(classes) < 2 or not set(labels) <= set(classes):
+        raise DataError(f"{label}: expected two or more to learn from, every tested one among them")
     truth = np.array([classes.index(value) for value in labels])
     known, n_classes = truth[: len(learn)], len(classes)
 

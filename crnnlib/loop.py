@@ -72,7 +72,7 @@ class Run:
         if recipe.gain_db or recipe.eq_db:
             layers.append(augment.RandomEqualiser(recipe.gain_db, recipe.eq_db, p=p))
         if recipe.channel:
-            layers.append(augment.RandomChannel(p=p))
+            layers.append(augment.RandomChannel(getattr(self.clips.store.settings, "top_db", 80.0), p=p))
         if recipe.mask_bands or recipe.mask_time:
             layers.append(augment.Mask(recipe.mask_bands, recipe.mask_time, p=p))
         self.model = models.crnn(

@@ -127,6 +127,7 @@ class Recipe:
                 if not least <= value < math.inf or (kind is int and value != int(value)):
                     whole = "a whole number" if kind is int else "a number"
                     raise ParameterError(f"{name}={value!r}: expected {whole} of at least {least}")
+                object.__setattr__(self, name, kind(value))
         if not 0 < self.width < math.inf:
             raise ParameterError(f"width={self.width!r}: expected a positive factor, e.g. 0.5")
         if not re.fullmatch(r"\w[\w.-]*", self.name):

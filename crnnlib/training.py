@@ -212,7 +212,7 @@ def _clip_sets(store, tracks, split, n_frames, recipe, label):
     """The class names, and a clip set for each part of the split."""
     if label not in tracks:
         raise ParameterError(f"label={label!r}: not a column of the track table ({', '.join(tracks.columns)})")
-    split.check(tracks)
+    split.check(tracks, store)
     wanted = {part: list(getattr(split, part)) for part in ("train", "validation", "test")}
     if not recipe.hold_out:
         wanted["train"] = sorted(wanted["train"] + wanted["validation"])

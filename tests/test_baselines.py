@@ -10,7 +10,7 @@ import scipy.fft
 import scipy.stats
 
 from crnnlib import baselines, corpora, evaluation, features, gaussians, musicnn, splits
-from crnnlib.errors import ParameterError
+from crnnlib.errors import DataError, ParameterError
 from crnnlib.voting import pool
 
 PLAIN = ("gaussian", "gaussian+chroma", "svm", "logistic")
@@ -50,6 +50,14 @@ def test_a_baseline_beside_trials_takes_their_splits_and_label(tracks, store, sp
     beside = baselines.beside([SimpleNamespace(record=record)] * 2, "logistic", tracks, store)
     assert beside.classes == alone.classes
     np.testing.assert_array_equal(beside.probabilities, np.concatenate([alone.probabilities] * 2))
+
+
+def test_a_split_that_leaks_or_has_nothing_to_learn_is_refused(tracks, store, split):
+    leaking = dataclasses.replace(split, test=split.test + split.train[:1])
+    with pytest.raises(DataError, match="share a track"):
+        baselines.run("logistic", tracks, store, leaking, progress=False)
+    with pytest.raises(DataError, match="two or more to learn"):
+        baselines.run("logistic", tracks.assign(artist="Ada"), store, split, progress=False)
 
 
 def test_test_songs_teach_nothing(tracks, store, split):

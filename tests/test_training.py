@@ -198,6 +198,12 @@ def test_a_split_that_leaks_is_refused(store, tracks, split):
         training.train(store, tracks, leaking, 1.0, LIGHT, progress=False)
 
 
+def test_equal_audio_on_both_sides_is_refused(train, split, store, monkeypatch):
+    monkeypatch.setattr(type(store), "duplicates", lambda _: [[split.train[0], split.test[0]]])
+    with pytest.raises(DataError, match="equal audio"):
+        train(LIGHT)
+
+
 def test_a_store_of_other_features_than_the_recipe_s_is_refused(train):
     with pytest.raises(ParameterError, match="front_end='musicnn'"):
         train(training.BEYOND_PRETRAINED)
@@ -228,6 +234,7 @@ def test_a_state_that_is_damaged_or_of_another_dtype_is_not_taken_up(train, monk
     "options",
     [
         {"schedule": "step"},
+        {"monitor": "loss"},
         {"vote": "loud"},
         {"batch_norm": "no"},
         {"patience": 0},
@@ -245,6 +252,18 @@ def test_a_state_that_is_damaged_or_of_another_dtype_is_not_taken_up(train, monk
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(ParameterError, match="expected"):
         training.Recipe(**options)
+
+
+def test_whole_numbers_of_a_recipe_are_integers():
+    recipe = training.Recipe(batch_size=16.0, max_epochs=30.0)
+    assert (repr(recipe.batch_size), repr(recipe.max_epochs)) == ("16", "30")
+
+
+def test_another_recording_keeps_the_range_of_the_features(train, store, tracks, split):
+    quieter = dataclasses.replace(store, settings=dataclasses.replace(store.settings, top_db=60.0))
+    recipe = dataclasses.replace(LIGHT, channel=True, max_epochs=1)
+    network = training.train(quieter, tracks, split, 1.0, recipe, progress=False).model
+    assert [layer.top_db for layer in network.layers if hasattr(layer, "top_db")] == [60.0]
 
 
 def test_the_ablation_holds_every_ingredient_of_beyond_and_the_other_ideas():
