@@ -103,11 +103,9 @@ def _study(options):
     tracks, store = _prepared(options)
     tracks = _enough(tracks.loc[list(store.track_ids)], options)
     if "album" in options.splits or options.matched:
-        left = study.several_albums(tracks, options.label, store.duplicates())[options.label].nunique()
-        print(
-            f"splits by album: the {left} of {tracks[options.label].nunique()} classes with two albums or more",
-            file=sys.stderr,
-        )
+        left = study.several_albums(tracks, options.label, store.duplicates(), options.folds)[options.label].nunique()
+        least = f"{options.folds or 2} albums or more"
+        print(f"splits by album: the {left} of {tracks[options.label].nunique()} classes with {least}", file=sys.stderr)
     trials = study.run(grid, tracks, store, options.label, scheduler=options.scheduler)
     _print_summary(tables.summary(trials), options.json)
 
@@ -132,6 +130,8 @@ def _publish(options):
 def _map(options):
     import dataclasses
 
+    import pandas as pd
+
     from crnnlib import clips, corpora, embeddings, features, figures, identify, musicnn, training, voting
     from crnnlib.errors import DataError
 
@@ -142,13 +142,15 @@ def _map(options):
         settings = dataclasses.replace(settings, max_s=options.max_s or None)
     store = features.extract(tracks, settings, n_jobs=1 if isinstance(settings, musicnn.Maps) else None)
     tracks = tracks.loc[list(store.track_ids)]
-    known = tracks[tracks[model.record["label"]].isin(model.classes)]
+    label = model.record["label"]
+    named = tracks[label].astype(str) if label in tracks else pd.Series(index=tracks.index, dtype=str)
+    known = tracks[named.isin(model.classes)]
     if known.empty:
         raise DataError(
-            f"{tracks.attrs['corpus']}: {model.path} knows none of its artists; train with `crnnlib study` first"
+            f"{tracks.attrs['corpus']}: {model.path} knows none of its {label}s; train with `crnnlib study` first"
         )
     tested = [one for one in model.record["split"]["test"] if one in known.index] or list(known.index)
-    labels = [model.classes.index(name) for name in known.loc[tested, model.record["label"]]]
+    labels = [model.classes.index(name) for name in named[tested]]
     chosen = clips.ClipSet.of(store, tested, labels, model.record["n_frames"])
     vectors, probabilities = training.predict(model.network, chosen)
     names = [chosen.track_ids[number] for number in chosen.song]
@@ -169,8 +171,8 @@ def _identify(options):
     from crnnlib import identify, voting
     from crnnlib.errors import DataError, ParameterError
 
-    corpus = _short_name(options.corpus or os.environ.get("CRNNLIB_CORPUS") or "demo")
-    path = identify.find_model(corpus, options.model)
+    corpus = options.corpus or os.environ.get("CRNNLIB_CORPUS") or "demo"
+    path = identify.find_model(corpus if options.model else _short_name(corpus), options.model)
     if options.corpus and path == identify.SHIPPED:
         raise DataError(f"--corpus {corpus}: no model is trained on it; `crnnlib study {corpus}` trains one")
     if options.top < 1:
@@ -202,7 +204,7 @@ def _identify(options):
             }
         )
     if options.json:
-        print(json.dumps(answers, indent=1, ensure_ascii=False))
+        print(json.dumps(answers, indent=1))
     elif answers:
         print(f"model: {model.path} ({model.record['corpus']}, {model.record['clip_s']:g} s clips)")
     for answer in answers if not options.json else ():

@@ -4,11 +4,11 @@ Records (see `crnnlib.records`) are named ``<recipe>-<split>-<frames>-<seed>-<id
 *Train across clip lengths*.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Grid:
 
     def _draw(self, kind, tracks, seed, label, same):
         if kind == "album" or self.matched:
-            tracks = several_albums(tracks, label, same)
+            tracks = several_albums(tracks, label, same, self.folds)
         if self.matched:
             song, album = splits.matched_pair(tracks, seed, label, same)
             return [song if kind == "song" else album]
@@ -105,8 +105,10 @@ class Grid:
         return draw(tracks, k=self.folds, seed=seed, label=label, same=same)
 
 
-def several_albums(tracks: pd.DataFrame, label: str = "artist", same=()) -> pd.DataFrame:
+def several_albums(tracks: pd.DataFrame, label: str = "artist", same=(), folds: int | None = None) -> pd.DataFrame:
     """The part of a corpus that an album split can use: classes with two albums or more, and three songs.
+
+    In folds, a class needs as many albums as there are folds, and two songs that are not on the largest of them.
 
     Parameters
     ----------
@@ -116,6 +118,8 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist", same=()) -> pd.D
         Column to predict.
     same : sequence of collections of str, optional
         Ids that stay together, as `Store.duplicates` gives them: albums that share a recording count once.
+    folds : int, optional
+        As in `Grid`.
 
     Returns
     -------
@@ -135,10 +139,15 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist", same=()) -> pd.D
     7
     """
     albums = grouping.classes(tracks, label, same, albums=True, songs=1)
-    wide = [name for name, units in albums.items() if len(units) >= 2 and len(grouping.flat(units)) >= 3]
+    least = folds or 2
+    songs = {name: [len(unit) for unit in units] for name, units in albums.items()}
+    wide = [name for name, of in songs.items() if len(of) >= least and sum(of) >= 3]
+    if folds:
+        wide = [name for name in wide if sum(songs[name]) - max(songs[name]) >= 2]
     if len(wide) < 2:
         raise DataError(
-            f"{len(wide)} classes have two albums and three songs or more: an album split needs two; use a song split"
+            f"{len(wide)} classes have {least} albums and songs enough: an album split needs two; use "
+            f"{'fewer folds or ' if least > 2 else ''}a song split"
         )
     return tracks[tracks[label].astype(str).isin(wide)]
 
@@ -229,7 +238,10 @@ def _run_one(store, tracks, cell, label, folder, name, progress=False):
     with files.atomic(model) as temporary:
         trial.model.save(temporary)
     records.save(trial, folder, name)
-    shutil.rmtree(files.home() / "checkpoints" / trial.record["id"], ignore_errors=True)
+    done = files.home() / "checkpoints" / trial.record["id"]
+    with contextlib.suppress(OSError):  # another study may be training the same
+        (done / "state.npz").unlink()
+        done.rmdir()
     return name
 
 

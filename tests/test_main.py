@@ -173,10 +173,33 @@ def test_bad_files_give_one_line_each_and_code_2(run, music_tree, tmp_path):
 def test_a_file_whose_name_is_not_text_is_answered_by_that_name(run, music_tree, tmp_path):
     song = tmp_path / os.fsdecode(b"caf\xe9.wav")
     shutil.copy(corpora.load(music_tree).path.iloc[0], song)
-    command = [sys.executable, "-m", "crnnlib", "identify", song, "--corpus", music_tree, "--json"]
-    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=strict)
-    assert json.loads(done.stdout)[0]["file"] == str(song)
+    command = [sys.executable, "-m", "crnnlib", "identify", song, "--corpus", music_tree]
+    strict = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    said, answer = (
+        subprocess.run([*command, *more], capture_output=True, text=True, check=True, env=strict).stdout
+        for more in ([], ["--json"])
+    )
+    assert "caf\\udce9.wav" in said
+    assert json.loads(answer)[0]["file"] == str(song)
+    assert "Çelik" in {one["artist"] for one in json.loads(answer)[0]["artists"]}
+
+
+def test_a_model_that_is_named_needs_no_corpus(run, music_tree, monkeypatch):
+    song, model = corpora.load(music_tree).path.iloc[0], identify.find_model(corpora.load(music_tree).attrs["corpus"])
+    monkeypatch.setenv("CRNNLIB_CORPUS", "/nowhere/music")
+    assert run("identify", song, "--model", model)[0] == 0
+    assert run("identify", song)[0] == 2
+
+
+def test_a_map_needs_the_column_that_the_model_names(run, music_tree, tmp_path):
+    model = identify.find_model(corpora.load(music_tree).attrs["corpus"])
+    for suffix in (".keras", ".json"):
+        shutil.copy(model.with_suffix(suffix), tmp_path / f"moods{suffix}")
+    record = json.loads((tmp_path / "moods.json").read_text())
+    (tmp_path / "moods.json").write_text(json.dumps(record | {"label": "mood"}))
+    code, _, err = run("map", music_tree, "--model", tmp_path / "moods.keras")
+    assert code == 2
+    assert "none of its moods" in err
 
 
 @pytest.mark.parametrize(

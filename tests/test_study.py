@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from crnnlib import corpora, evaluation, features, records, study, training
+from crnnlib import corpora, evaluation, features, files, records, study, training
 from crnnlib.errors import DataError, ParameterError
 
 QUICK = dataclasses.replace(training.PAPER, name="quick", max_epochs=1, width=0.25)
@@ -76,6 +76,31 @@ def test_album_splits_keep_artists_with_several_albums(tracks):
         study.several_albums(tracks[tracks.album == "First"])
     both = [album.index[0] for _, album in tracks[tracks.artist == "Ada"].groupby("album")]
     assert set(study.several_albums(tracks, same=[both]).artist) == {"Bo Diddley", "Çelik"}  # one recording on both
+
+
+def test_album_folds_leave_out_who_cannot_be_tested_in_them(tracks):
+    few = tracks[(tracks.artist != "Ada") | (tracks.album == "First") | (tracks.title == tracks.title.iloc[0])]
+    assert few[few.artist == "Ada"].groupby("album").size().tolist() == [4, 1]
+    grid = dataclasses.replace(GRID, folds=2)
+    assert {i.split("/")[0] for _, split, _, _ in grid.cells(few) for i in split.test} == {"Bo Diddley", "Çelik"}
+    with pytest.raises(DataError, match="fewer folds"):
+        list(dataclasses.replace(GRID, folds=3).cells(few))
+
+
+def test_a_study_that_ends_leaves_what_another_is_writing(store, tracks, tmp_path, monkeypatch):
+    ours = study.train
+
+    def beside(*arguments):
+        trial = ours(*arguments)
+        (files.home() / "checkpoints" / trial.record["id"] / ".tmp-other").touch()
+        return trial
+
+    monkeypatch.setattr(study, "train", beside)
+    quick = training.Recipe("beside", variant="rnn", max_epochs=1)
+    study.run(study.Grid((1.0,), ("song",), 1, recipes=[quick]), tracks, store, folder=tmp_path, progress=False)
+    (left,) = (files.home() / "checkpoints").glob("*/.tmp-other")
+    assert [path.name for path in left.parent.iterdir()] == [".tmp-other"]
+    left.unlink()
 
 
 def test_songs_that_could_not_be_read_are_left_out(store, tracks, tmp_path):

@@ -247,7 +247,7 @@ def carries(tracks: pd.DataFrame) -> pd.DataFrame:
     needs["album_folds"] = (
         needs["album_split"][0] & (elsewhere >= 2),
         "2 albums, and 2 songs that are not on the largest",
-        needs["album_split"][2],
+        "leave them out",
         f"{fewest} folds, as many as the fewest albums of an artist, up to 6",
     )
     rows = {}
