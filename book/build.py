@@ -32,11 +32,13 @@ def fingerprint(names, root=ROOT):
     return total.hexdigest()
 
 
-def music():
-    """Name the cache, and count the files of each corpus in it that a page may play; a build makes the demo itself."""
+def music(corpus):
+    """Name the corpus and the cache, and tell what music a page may play; a build makes the demo itself."""
     folder = files.home() / "corpora"
     found = sorted(path for path in folder.glob("[a-z]*") if not path.name.startswith("demo"))
-    return f"{folder} {[(path.name, sum(1 for _ in path.rglob('*'))) for path in found]}"
+    own = [path for path in sorted([Path(corpus), *Path(corpus).rglob("*")]) if path.is_file()]
+    dates = hashlib.sha256(str([(str(path), path.stat().st_mtime_ns) for path in own]).encode("utf-8", "replace"))
+    return f"{corpus} {dates.hexdigest()} {folder} {[(path.name, sum(1 for _ in path.rglob('*'))) for path in found]}"
 
 
 def build_folder(corpus, root=ROOT):
@@ -60,7 +62,8 @@ def render(corpus):
 def build(corpus):
     """Bring the book up to date; return the exit code."""
     folder = build_folder(corpus)
-    seen = {folder / ".behind": fingerprint(BEHIND_THE_CELLS) + music(), folder / ".pages": fingerprint(ON_THE_PAGES)}
+    behind, pages = fingerprint(BEHIND_THE_CELLS) + music(corpus), fingerprint(ON_THE_PAGES)
+    seen = {folder / ".behind": behind, folder / ".pages": pages}
     stale = [stamp for stamp, value in seen.items() if not stamp.is_file() or stamp.read_text() != value]
     if not stale:
         return 0

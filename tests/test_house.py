@@ -307,3 +307,14 @@ def test_each_corpus_is_built_in_its_own_folder(tmp_path):
     assert folders[0] == tmp_path / "_build"
     assert len(set(folders)) == len(names)
     assert all(folder.is_relative_to(tmp_path / "_build") for folder in folders)
+
+
+def test_music_that_changes_makes_the_book_stale(tmp_path):
+    build = script("book/build.py")
+    song = tmp_path / "music" / "song.mp3"
+    song.parent.mkdir()
+    before = build.music(song.parent)
+    song.touch()
+    then = build.music(song.parent)
+    os.utime(song, (0, 0))
+    assert len({before, then, build.music(song.parent), build.music(tmp_path / "music-2")}) == 4
