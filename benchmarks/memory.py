@@ -78,8 +78,10 @@ def main():
             result = context.Queue()
             process = context.Process(target=trial, args=(store, n_frames, options.steps, result))
             process.start()
-            print(f"{n_frames:4d} frames: at most {result.get():.2f} GB of anonymous memory", flush=True)
             process.join()
+            if process.exitcode:
+                raise SystemExit(f"{n_frames} frames: the process ended with {process.exitcode}")
+            print(f"{n_frames:4d} frames: at most {result.get():.2f} GB of anonymous memory", flush=True)
 
 
 if __name__ == "__main__":

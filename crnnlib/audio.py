@@ -41,8 +41,9 @@ def load_audio(path: str | Path, settings: Settings = LogMel()) -> np.ndarray:
     Raises
     ------
     DataError
-        If the file is missing, unreadable, no audio, corrupt, cut short (an mp3 by more than a second; flac, ogg,
-        wav and aiff at all), silent (peak below 1e-4), shorter than `n_fft` samples, or not finite.
+        If the file is missing, unreadable, no audio, corrupt, cut short (an mp3 by more than a second, or a tenth
+        of what is wanted of it; flac, ogg, wav and aiff at all), silent (peak below 1e-4), shorter than `n_fft`
+        samples, or not finite.
 
     Examples
     --------

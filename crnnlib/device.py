@@ -1,5 +1,6 @@
 """What a computation runs on, and what a record should say about it."""
 
+import contextlib
 import functools
 import importlib.metadata
 import os
@@ -89,7 +90,10 @@ def provenance() -> dict:
     """
     backend = keras.backend.backend()
     names = ["crnnlib", "keras", backend, "librosa", "numpy", "scikit-learn"]
-    versions = {name: importlib.metadata.version(name) for name in names}
+    versions = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # e.g. tensorflow-cpu
+            versions[name] = importlib.metadata.version(name)
     versions["python"] = platform.python_version()
     kind = "GPU" if has_gpu() else f"CPU{_processor()}, {os.cpu_count()} cores"
     return {"versions": versions, "device": f"{kind}, {backend}", "revision": _revision()}

@@ -220,7 +220,7 @@ def vote_curve(
     Raises
     ------
     ParameterError
-        If `clip_s` is not positive.
+        If `clip_s` is not positive, or there are no scores.
 
     Examples
     --------
@@ -233,6 +233,8 @@ def vote_curve(
     if not clip_s > 0:
         raise ParameterError(f"clip_s={clip_s}: expected a positive length in seconds, e.g. 3.0")
     parts = [clips] if isinstance(clips, Scores) else list(clips)
+    if not parts:
+        raise ParameterError("no scores: expected those of one trial at least")
     places = [_places(part, seed) for part in parts]
     rows = []
     for k in _steps(int(max(place.max() for place in places))):

@@ -104,6 +104,8 @@ def sweep(folder: str | Path) -> int:
 
 
 def _alive(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere there is no such signal as 0
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -100,7 +100,7 @@ def crnn(
     if VARIANTS[variant]:
         x = keras.layers.Reshape((n_frames, n_mels, 1), name="one_channel")(x)
         for number, (filters, pool, convolutions) in enumerate(VARIANTS[variant], 1):
-            filters = 2 * round(filters * width / 2)
+            filters = max(2, 2 * round(filters * width / 2))
             for extra in range(1, convolutions):
                 x = ConvBlock(filters, (1, 1), 0.0, fast=fast, dtype=policy, name=f"block{number}_{extra}")(x)
             x = ConvBlock(filters, pool, fast=fast, dtype=policy, name=f"block{number}")(x)
@@ -109,11 +109,12 @@ def crnn(
         x = keras.layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]), name="sequence")(x)
     elif variant == "1d":
         for number, filters in enumerate((64, 128, 128), 1):
-            x = keras.layers.Conv1D(round(filters * width), 5, activation="relu", name=f"convolution{number}")(x)
+            filters = max(1, round(filters * width))
+            x = keras.layers.Conv1D(filters, 5, activation="relu", name=f"convolution{number}")(x)
             x = keras.layers.MaxPooling1D(2, name=f"pool{number}")(x)
     if variant == "pooled":
         x = keras.layers.Dropout(0.5, name="thin_out")(x)
-        x = keras.layers.Dense(round(128 * width), activation="elu", name="project")(x)
+        x = keras.layers.Dense(max(1, round(128 * width)), activation="elu", name="project")(x)
         x = StatisticsPooling(name="bottleneck")(x)
     else:
         x = _recurrent(x, head, variant)

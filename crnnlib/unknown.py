@@ -119,8 +119,8 @@ def refusals(known: Scores, unknown: Scores, thresholds: Iterable[float] = np.li
     """
     ours, others = confidence(known), confidence(unknown)
     rows = []
-    for threshold in thresholds:
+    for threshold in map(float, thresholds):  # compared in the precision of the confidence
         kept = ours >= threshold
         right = known.correct[kept].mean() if kept.any() else float("nan")
-        rows.append((float(threshold), kept.mean(), right, (others < threshold).mean()))
+        rows.append((threshold, kept.mean(), right, (others < threshold).mean()))
     return pd.DataFrame(rows, columns=["threshold", "kept", "right", "refused"])

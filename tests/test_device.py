@@ -1,5 +1,6 @@
 """Which type the convolutions take on which processor, what a record says of it, and what TensorFlow is told."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -63,3 +64,11 @@ def test_tensorflow_has_the_allocator_that_keeps_memory_unless_told_not_to(chose
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPU_ALLOCATOR_USE_BFC"} | chosen
     ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert (int(ran.stdout) > 0) == kept
+
+
+def test_a_record_lacks_the_version_of_what_is_not_installed_by_its_name(monkeypatch):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert set(device.provenance()["versions"]) == {"python"}

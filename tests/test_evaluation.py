@@ -98,6 +98,11 @@ def test_vote_curve_hears_clips_in_order_of_start():
     assert evaluation.vote_curve(Scores(p, [1, 1, 1], ["s"] * 3, ("a", "z")), 3.0)["accuracy"].tolist() == [0, 0, 1]
 
 
+def test_vote_curve_needs_scores():
+    with pytest.raises(ParameterError, match="no scores"):
+        evaluation.vote_curve([], 3.0)
+
+
 def test_vote_curve_ends_at_the_score_of_all_clips_whatever_the_order():
     rng = np.random.default_rng(1)
     song = np.repeat(np.arange(20), rng.integers(3, 30, 20))

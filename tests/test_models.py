@@ -88,3 +88,8 @@ def test_a_clip_that_the_pools_use_up_is_refused_before_keras_sees_it(variant, l
     assert models.crnn(least, 2, variant=variant).output_shape == (None, 2)
     with pytest.raises(ParameterError, match=f"at least {least} frames"):
         models.crnn(least - 1, 2, variant=variant)
+
+
+def test_a_network_however_narrow_has_filters():
+    model = models.crnn(94, 3, width=0.001)
+    assert all(0 not in weights.shape for weights in model.weights)

@@ -52,3 +52,8 @@ def test_threshold_of_zero_refuses_nothing_and_above_one_everything():
 def test_right_counts_only_what_is_kept():
     table = unknown.refusals(songs([0.6, 0.9], [1, 0]), songs([0.7]), [0.5, 0.8])
     assert table["right"].tolist() == [0.5, 1.0]
+
+
+def test_a_threshold_means_the_same_from_any_kind_of_sequence():
+    ours = songs([0.9])
+    assert unknown.refusals(ours, ours, np.array([0.9])).equals(unknown.refusals(ours, ours, [0.9]))
