@@ -175,6 +175,28 @@ def test_confusion_shows_shares_and_counts():
     assert heat.customdata.tolist() == [[[2, 2], [0, 2]], [[1, 1], [0, 1]]]
 
 
+def by_artist(artists):
+    """The figures that have a row per artist."""
+    n = len(artists)
+    table = pd.DataFrame({"artist": artists, "album": "x", "title": "t", "seconds": 60.0})
+    vote = voting.Scores(np.full((1, n), 1 / n), [0], ["s"], artists, start=[0])
+    return {
+        "confusion": figures.confusion(pd.DataFrame(np.eye(n), artists, artists)),
+        "timeline": figures.timeline(vote, clip_s=3),
+        "bars": figures.tracks_per_artist(table),
+        "durations": figures.durations(table),
+    }
+
+
+ALIKE = ["a b", "a_b", *(f"The Philharmonic Orchestra of {50 * 'x'} under {name}" for name in "AB")]
+
+
+@pytest.mark.parametrize(("name", "figure"), by_artist(ALIKE).items(), ids=by_artist(ALIKE))
+def test_artists_whose_names_look_alike_keep_a_row_each(name, figure):
+    rows = [box.name for box in figure.data] if name == "durations" else figure.data[0].y
+    assert len(set(rows)) == len(ALIKE)
+
+
 def test_menus_of_curves_hold_all_four():
     menu = results()["curves"].layout.updatemenus[0]
     assert menu.buttons[0].label == "validation accuracy (clips)"

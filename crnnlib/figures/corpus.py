@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.figures import theme
+from crnnlib.figures.marks import labels
 
 __all__ = ["album_spectra", "durations", "mel_panels", "tracks_per_artist"]
 
@@ -45,11 +46,12 @@ def tracks_per_artist(tracks: pd.DataFrame, styles: Mapping | None = None) -> go
     per["shown"] = tracks.groupby("artist")["seconds"].sum() / 60 if timed else per["tracks"]
     per = per.sort_values(["shown", "tracks"], kind="stable")
     said = [f"{row.tracks} tracks, {row.albums} album{'s' * (row.albums > 1)}" for row in per.itertuples()]
+    label = labels(per.index)
     unit = "minutes of music" if timed else "tracks"
     figure = theme.blank(height=120 + 24 * len(per), showlegend=False)
     figure.add_bar(
         x=per["shown"].to_numpy(float),
-        y=[theme.text(name) for name in per.index],
+        y=[label[name] for name in per.index],
         orientation="h",
         marker_color=[styles[name].colour for name in per.index],
         text=said,
@@ -91,11 +93,12 @@ def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
         raise DataError("track table without seconds: expected lengths; features.extract(tracks) counts frames instead")
     styles = styles or theme.styles(tracks)
     groups = list(tracks.groupby("artist"))
+    label = labels(tracks["artist"])
     figure = theme.blank(height=120 + 26 * len(groups), showlegend=False)
     for artist, songs in reversed(groups):
         figure.add_box(
             x=songs["seconds"].to_numpy(float),
-            name=theme.text(artist),
+            name=label[artist],
             marker={"color": styles[artist].colour, "symbol": styles[artist].symbol, "size": 5},
             fillcolor=theme.pale(styles[artist].colour),
             line_width=1,

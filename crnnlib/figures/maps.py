@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from crnnlib import audio
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.figures import theme
+from crnnlib.figures.marks import labels
 from crnnlib.logmel import LogMel, Settings
 from crnnlib.voting import Scores, soft_vote
 
@@ -216,7 +217,8 @@ def timeline(
     vote = soft_vote(song).probabilities[0]
     lead = np.argsort(-vote, kind="stable")[:top]
     shares = song.probabilities[:, lead].T
-    names = [theme.text(song.classes[i], 24) for i in lead]
+    label = labels(song.classes, 24)
+    names = [label[song.classes[i]] for i in lead]
     if len(lead) < len(song.classes):
         shares = np.concatenate([shares, 1 - shares.sum(0, keepdims=True)])
         names.append("all others")

@@ -1,12 +1,15 @@
-"""Marks that several figures share: points with their intervals, and the check that a table can be drawn."""
+"""What several figures share: points with their intervals, labels, and the check that a table can be drawn."""
+
+from collections.abc import Iterable
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from crnnlib.corpora.names import number
 from crnnlib.errors import ParameterError
 from crnnlib.figures import theme
 
-__all__ = ["dots", "error_bars", "require"]
+__all__ = ["dots", "error_bars", "labels", "require"]
 
 
 def require(rows: pd.DataFrame, *columns: str) -> None:
@@ -34,6 +37,30 @@ def require(rows: pd.DataFrame, *columns: str) -> None:
     missing = [column for column in columns if column not in rows]
     if missing:
         raise ParameterError(f"table without {', '.join(missing)}: expected columns {', '.join(columns)}")
+
+
+def labels(names: Iterable[str], longest: int = 60) -> dict[str, str]:
+    """Give each artist a label of its own, since artists with one label would share a row of a figure.
+
+    Parameters
+    ----------
+    names : iterable of str
+        All that are told apart. Order and repeats do not matter.
+    longest : int
+        Longer names are cut.
+
+    Returns
+    -------
+    dict
+        From name to what `theme.text` makes of it, with a number where another name comes out the same.
+
+    Examples
+    --------
+    >>> labels(["Trio in F", "Trio in G", "Duo"], longest=8)
+    {'Duo': 'Duo', 'Trio in F': 'Trio in…', 'Trio in G': 'Trio in… (2)'}
+    """
+    names = sorted(set(names))
+    return dict(zip(names, number([theme.text(name, longest) for name in names]), strict=True))
 
 
 def error_bars(rows: pd.DataFrame, centre: str, colour: str = theme.GREY) -> dict | None:

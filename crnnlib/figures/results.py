@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from crnnlib.errors import ParameterError
 from crnnlib.figures import theme
-from crnnlib.figures.marks import dots, require
+from crnnlib.figures.marks import dots, labels, require
 
 __all__ = ["calibration", "confusion", "f1_by_clip_length", "refusals", "vote_curve"]
 
@@ -107,7 +107,8 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
     """
     if list(counts.index) != list(counts.columns):
         raise ParameterError("rows and columns differ: expected the same artists in the same order")
-    names = [theme.text(name, 22) for name in counts.index]
+    label = labels(counts.index, 22)
+    names = [label[name] for name in counts.index]
     values = counts.to_numpy(float)
     told = np.where(values > 0, values.astype(int).astype(str), "")
     share = values / np.maximum(values.sum(1, keepdims=True), 1)
