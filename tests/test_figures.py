@@ -197,6 +197,11 @@ def test_artists_whose_names_look_alike_keep_a_row_each(name, figure):
     assert len(set(rows)) == len(ALIKE)
 
 
+@pytest.mark.parametrize("figure", by_artist(["7", "007", "1975"]).values(), ids=by_artist(ALIKE))
+def test_artists_whose_names_are_numbers_have_a_row_each(figure):
+    assert figure.layout.yaxis.type == "category"
+
+
 def test_menus_of_curves_hold_all_four():
     menu = results()["curves"].layout.updatemenus[0]
     assert menu.buttons[0].label == "validation accuracy (clips)"

@@ -59,7 +59,8 @@ def tracks_per_artist(tracks: pd.DataFrame, styles: Mapping | None = None) -> go
         cliponaxis=False,
         hovertemplate="<b>%{y}</b><br>%{x:.1f} " + unit + "<br>%{text}<extra></extra>",
     )
-    return figure.update_xaxes(title=unit, range=[0, 1.35 * per["shown"].max()])
+    figure.update_xaxes(title=unit, range=[0, 1.35 * per["shown"].max()])
+    return figure.update_yaxes(type="category")
 
 
 def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
@@ -108,7 +109,7 @@ def durations(tracks: pd.DataFrame, styles: Mapping | None = None) -> go.Figure:
             text=[f"{theme.text(row.title)} ({theme.text(row.album)})" for row in songs.itertuples()],
             hovertemplate="%{text}<br>%{x:.0f} s<extra></extra>",
         )
-    return figure.update_xaxes(title="length of a song (s)")
+    return figure.update_xaxes(title="length of a song (s)").update_yaxes(type="category")
 
 
 def mel_panels(panels: Mapping[str, np.ndarray], seconds: float = 3.0, columns: int = 4) -> go.Figure:

@@ -237,7 +237,7 @@ def timeline(
         hovertemplate="<b>%{y}</b>: %{z:.0%}<br>from %{customdata[1]:.1f} s<extra></extra>",
     )
     figure.update_xaxes(title="time in the song (s)", showgrid=False, rangemode="tozero")
-    return figure.update_yaxes(autorange="reversed", showgrid=False, ticks="")
+    return figure.update_yaxes(type="category", autorange="reversed", showgrid=False, ticks="")
 
 
 _HOVER = (

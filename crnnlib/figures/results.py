@@ -131,8 +131,8 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
             "<b>%{y}</b> heard as <b>%{x}</b><br>%{customdata[0]} of %{customdata[1]} (%{z:.0%})<extra></extra>"
         ),
     )
-    figure.update_xaxes(title="decided", tickangle=-60, showgrid=False, ticks="")
-    return figure.update_yaxes(title="true", autorange="reversed", showgrid=False, ticks="")
+    figure.update_xaxes(type="category", title="decided", tickangle=-60, showgrid=False, ticks="")
+    return figure.update_yaxes(type="category", title="true", autorange="reversed", showgrid=False, ticks="")
 
 
 def vote_curve(curves: Mapping[str, pd.DataFrame] | pd.DataFrame, metric: str = "f1_weighted") -> go.Figure:
