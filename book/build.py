@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from crnnlib import files
+from crnnlib.corpora import is_demo
 
 ROOT = Path(__file__).resolve().parent.parent
 BEHIND_THE_CELLS = ("crnnlib", "requirements.lock", "book/results")
@@ -35,7 +36,7 @@ def fingerprint(names, root=ROOT):
 def music(corpus):
     """Name the corpus and the cache, and tell what music a page may play; a build makes the demo itself."""
     folder = files.home() / "corpora"
-    found = sorted(path for path in folder.glob("[a-z]*") if not path.name.startswith("demo"))
+    found = sorted(path for path in folder.glob("[a-z]*") if not is_demo(path.name))
     own = [path for path in sorted([Path(corpus), *Path(corpus).rglob("*")]) if path.is_file()]
     dates = hashlib.sha256(str([(str(path), path.stat().st_mtime_ns) for path in own]).encode("utf-8", "replace"))
     return f"{corpus} {dates.hexdigest()} {folder} {[(path.name, sum(1 for _ in path.rglob('*'))) for path in found]}"

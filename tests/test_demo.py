@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from crnnlib.corpora import demo, table
+from crnnlib.corpora import demo, names, table
 from crnnlib.corpora.score import compose
 from crnnlib.corpora.studio import NEUTRAL, Studio, produce
 from crnnlib.corpora.synth import INSTRUMENTS, SR, drum, note
@@ -124,6 +124,20 @@ def test_default_folder_is_named_after_the_settings(tmp_path, monkeypatch):
     named = demo.make(seed=3, producer_effect=0, progress=False)
     assert named.attrs["corpus"] == "demo-seed3-producer_effect0"
     assert (tmp_path / "corpora" / "demo-seed3-producer_effect0" / "demo.json").exists()
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"seed": 2**31, "producer_effect": 1e-5}, {"producer_effect": 0.5}, SMALL | {"seconds": 6.25}]
+)
+def test_a_demo_is_known_by_its_name(tmp_path, monkeypatch, settings):
+    monkeypatch.setattr(demo, "_write", lambda *_: None)
+    tracks = demo.make(tmp_path / "demo", **settings)
+    assert names.is_demo(tracks.attrs["corpus"])
+
+
+@pytest.mark.parametrize("folder", ["demo", "demo-tapes", "demo-seed1", "demo-producer_effect1e", "demos"])
+def test_music_in_a_folder_with_the_name_of_a_demo_is_none(tmp_path, folder):
+    assert not names.is_demo(names.slug(tmp_path / folder))
 
 
 def test_files_of_an_older_version_are_made_anew(small, tmp_path):

@@ -314,6 +314,7 @@ def test_the_corpus_stands_in_the_figure_and_the_original_stays_clean(tracks):
     plain = results()["dial"]
     assert not plain.layout.annotations
     assert theme.stamp(plain, "demo-seed1").layout.annotations[-1].text == "synthetic corpus"
+    assert theme.stamp(plain, "demo-tapes-0c351333").layout.annotations[-1].text == "corpus: demo-tapes-0c351333"
     assert theme.stamp(plain, tracks).layout.annotations[-1].text == f"corpus: {tracks.attrs['corpus']}"
     assert not plain.layout.annotations
 

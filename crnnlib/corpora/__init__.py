@@ -16,11 +16,22 @@ import pandas as pd
 
 from crnnlib.corpora.folders import artist20, artist20_lists, from_folder
 from crnnlib.corpora.metadata import from_tags
-from crnnlib.corpora.names import located
+from crnnlib.corpora.names import is_demo, located
 from crnnlib.corpora.table import carries, select, summary, validate
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["artist20_lists", "carries", "from_folder", "from_tags", "load", "max_s", "select", "summary", "validate"]
+__all__ = [
+    "artist20_lists",
+    "carries",
+    "from_folder",
+    "from_tags",
+    "is_demo",
+    "load",
+    "max_s",
+    "select",
+    "summary",
+    "validate",
+]
 
 _NAMES = ("demo", "opengame20", "opengame20-small", "artist20")
 

@@ -12,10 +12,12 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["NO_ALBUM", "clean", "listed", "located", "number", "slug", "track_id"]
+__all__ = ["NO_ALBUM", "clean", "is_demo", "listed", "located", "number", "slug", "track_id"]
 
 #: Stands for the album of a track that belongs to none; to a split, all of an artist's are one album.
 NO_ALBUM = "(no album)"
+
+_DEMO = re.compile(r"demo(-(seed|producer_effect|artists|albums|songs|seconds)\d+(\.\d+)?(e-\d\d\d?)?)*")
 
 
 def clean(value: object) -> str:
@@ -137,6 +139,26 @@ def slug(path: str | Path) -> str:
     path = Path(path).resolve()
     name = re.sub(r"[^A-Za-z0-9._]+", "-", path.stem if path.is_file() else path.name).strip("-.")[:40]
     return f"{name or 'music'}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+
+
+def is_demo(corpus: str) -> bool:
+    """Tell whether a corpus is the demo: music that was synthesised.
+
+    Parameters
+    ----------
+    corpus : str
+        Name of a corpus, ``tracks.attrs["corpus"]``.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_demo("demo-seed1"), is_demo("demo-tapes-0c351333")
+    (True, False)
+    """
+    return _DEMO.fullmatch(corpus) is not None
 
 
 def listed(items: Sequence[str], most: int = 3) -> str:

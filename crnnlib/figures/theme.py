@@ -14,6 +14,8 @@ from typing import NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
+from crnnlib.corpora.names import is_demo
+
 __all__ = ["PALETTE", "Style", "blank", "corpus_label", "menu", "pale", "stamp", "styles", "text", "wrapped"]
 
 # fmt: off
@@ -241,7 +243,7 @@ def corpus_label(corpus: pd.DataFrame | str) -> str:
     ('synthetic corpus', 'corpus: opengame20')
     """
     name = corpus.attrs.get("corpus", "unnamed") if isinstance(corpus, pd.DataFrame) else corpus
-    return "synthetic corpus" if name == "demo" or name.startswith("demo-") else f"corpus: {name}"
+    return "synthetic corpus" if is_demo(name) else f"corpus: {name}"
 
 
 def stamp(figure: go.Figure, corpus: pd.DataFrame | str) -> go.Figure:
