@@ -14,7 +14,7 @@ import soxr
 from crnnlib.errors import DataError
 from crnnlib.logmel import LogMel, Settings
 
-__all__ = ["load_audio", "skipped"]
+__all__ = ["load_audio", "named", "skipped"]
 
 _SILENCE = 1e-4  # -80 dB of full scale: three steps of 16 bits
 _RATES = (1000, 768000)
@@ -93,7 +93,7 @@ def skipped(path: str | Path, settings: Settings = LogMel()) -> float:
     if settings.max_s is None:
         return 0.0
     try:
-        about = soundfile.info(os.fsencode(path) if os.name == "posix" else path)
+        about = soundfile.info(named(path))
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     whole = about.duration
@@ -102,14 +102,34 @@ def skipped(path: str | Path, settings: Settings = LogMel()) -> float:
     return max(0.0, (whole - settings.max_s) / 2)
 
 
+def named(path: str | Path) -> str | bytes:
+    """Name a file as `soundfile` takes it, also where the name is no valid text.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        Of the file.
+
+    Returns
+    -------
+    bytes or str
+        Bytes on POSIX, where names are bytes.
+
+    Examples
+    --------
+    >>> named("song.mp3") == (b"song.mp3" if os.name == "posix" else "song.mp3")
+    True
+    """
+    return os.fsencode(path) if os.name == "posix" else str(path)
+
+
 def _read(path: Path, settings: Settings) -> np.ndarray:
     """Do the work of `load_audio`; a `DataError` from here gives the reason alone."""
     if not path.is_file():  # before it is opened: a named pipe would wait for ever
         raise DataError("not a regular file" if path.exists() else "missing")
     if _cut_short(path):
         raise DataError("cut short (the file ends before what its header or last page announces)")
-    # bytes, for names that are no valid text
-    with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as song:
+    with soundfile.SoundFile(named(path)) as song:
         y = _decode(song, settings)
     if len(y) < settings.n_fft:
         raise DataError(f"too short ({len(y)} samples at {settings.sr} Hz, expected {settings.n_fft} or more)")

@@ -1,6 +1,7 @@
 """Figures show what they are given, say what corpus it comes from, and make pages that need nothing from elsewhere."""
 
 import json
+import os
 import re
 import shutil
 
@@ -388,10 +389,12 @@ def test_the_picture_is_a_spectrogram_with_low_notes_at_the_bottom(home):
     assert rows[:, 5:-5].mean(1).argmax() > 58
 
 
-def test_a_ready_mp3_is_copied_as_it_is(home, tracks, tmp_path):
-    ready = tmp_path / "song.mp3"
+@pytest.mark.parametrize("name", [b"song.mp3", b"caf\xe9.mp3"])
+def test_a_ready_mp3_is_copied_as_it_is(home, tracks, tmp_path, name):
+    ready = tmp_path / os.fsdecode(name)
     sound, _ = soundfile.read(tracks["path"].iloc[0])
-    soundfile.write(ready, sound, 16000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.85)
+    with ready.open("wb") as file:
+        soundfile.write(file, sound, 16000, format="MP3", bitrate_mode="CONSTANT", compression_level=0.85)
     listen = figures.player(tracks.head(1).assign(path=str(ready)), progress=False)
     assert (audio.listen_folder() / listen.songs[0]["audio"]).read_bytes() == ready.read_bytes()
 

@@ -212,9 +212,11 @@ def _entry(folder: str, key: str) -> dict:
 def _fits(source: Path) -> bool:
     import soundfile
 
+    from crnnlib.audio import named
+
     if source.suffix.lower() != ".mp3":
         return False
-    about = soundfile.info(source)
+    about = soundfile.info(named(source))
     return about.samplerate == SR and about.channels == 1 and source.stat().st_size < 5000 * about.duration
 
 
