@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -347,6 +348,12 @@ def test_a_page_that_is_saved_stands_alone(home, points, tracks, tmp_path):
     assert 'data-crnn-audio="map_files/"' in html
     assert all((tmp_path / "map_files" / name).stat().st_size > 100 for name in ("plotly.min.js", *listen.files))
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', html)
+
+
+def test_a_page_finds_its_files_whatever_its_name(tmp_path):
+    path = figures.save(results()["dial"], tmp_path / "map #1, 50%?.html", "A claim.", "What is seen.")
+    beside = re.findall(r'(?:src|data-crnn-audio)="(.*?)/', path.read_text("utf-8"))
+    assert [unquote(urlsplit(name).path) for name in beside] == ["map #1, 50%?_files"] * 2
 
 
 def test_assets_are_part_of_the_package():

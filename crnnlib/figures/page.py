@@ -12,6 +12,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -199,12 +200,12 @@ def save(
             shutil.copyfile(listen_folder() / name, temporary)
     with files.atomic(path) as temporary:
         temporary.write_text(
-            f'<!DOCTYPE html>\n<html lang="en" data-crnn-audio="{html.escape(beside.name)}/"><head>'
+            f'<!DOCTYPE html>\n<html lang="en" data-crnn-audio="{quote(beside.name)}/"><head>'
             f'<meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width"><title>{html.escape(caption)}</title>'
             f"<script>{_FOLLOW}</script><style>:root{{color-scheme:light dark}}"
             f"body{{font-family:sans-serif;margin:1em auto;max-width:70em;padding:0 1em}}{style}</style>"
-            f'<script defer src="{html.escape(beside.name)}/plotly.min.js"></script></head><body><main>{body}</main>'
+            f'<script defer src="{quote(beside.name)}/plotly.min.js"></script></head><body><main>{body}</main>'
             f"<script>{script}</script></body></html>\n",
             "utf-8",
         )
