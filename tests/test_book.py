@@ -267,6 +267,16 @@ def test_a_map_that_was_saved_alone_follows_the_system(visit, home, tracks, tmp_
         page.wait_for_function(f"({ink} === '#ced6dd') === {str(dark).lower()}")
 
 
+def test_a_figure_that_was_drawn_for_print_is_not_drawn_again_when_seen(visit, home, tracks, tmp_path):
+    path = map_of(tracks, len(tracks), tmp_path / "book" / "map.html")
+    path.write_text(path.read_text("utf-8").replace("<main>", '<main><div style="height:3000px"></div>'), "utf-8")
+    page = visit(path.as_uri())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    (figure,) = draw_all(page)
+    page.wait_for_timeout(500)
+    assert figure.locator(".crnn-menus").count() == 1
+
+
 def test_a_map_of_ten_thousand_points_draws(visit, home, tracks, tmp_path):
     page = visit(map_of(tracks, 10_000, tmp_path / "book" / "map.html").as_uri())
     (figure,) = draw_all(page)

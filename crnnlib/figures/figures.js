@@ -266,7 +266,10 @@
     try { return Boolean(make("canvas").getContext("webgl")); } catch { return false; }
   };
 
+  const begun = new Set(); // to print and to scroll both draw what is not drawn yet
   const draw = async (figure) => {
+    if (begun.has(figure)) return;
+    begun.add(figure);
     const plot = figure.querySelector(".crnn-plot");
     const { data: traces, layout } = data(figure);
     const menus = layout.updatemenus || [];
@@ -313,7 +316,7 @@
       seen.observe(element);
     });
     document.querySelectorAll(".crnn-figure").forEach((figure) => seen.observe(figure));
-    addEventListener("beforeprint", () => document.querySelectorAll(".crnn-figure:not([data-drawn])").forEach(draw));
+    addEventListener("beforeprint", () => document.querySelectorAll(".crnn-figure").forEach(draw));
     new MutationObserver(() => document.querySelectorAll(".crnn-figure[data-drawn] .crnn-plot").forEach((plot) => {
       Plotly.relayout(plot, { template: tint(structuredClone(plot.layout)) }).then(() => describe(plot, plot.dataset.alt));
     })).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
