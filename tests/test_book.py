@@ -253,6 +253,21 @@ def test_a_map_that_was_saved_alone_is_heard(visit, home, tracks, tmp_path):
     click_and_hear(page, draw_all(page)[0], reads_pixels=False)
 
 
+def test_a_song_that_did_not_come_can_be_asked_for_again(browser, home, tracks, tmp_path):
+    map_of(tracks, len(tracks), tmp_path / "map.html")
+    page = browser.new_page()
+    page.route("**/*", lambda route: route.fulfill(path=tmp_path / urlsplit(route.request.url).path[1:]))
+    page.route("**/*.mp3", lambda route: route.abort(), times=1)
+    page.goto("http://map.example/map.html")
+    draw_all(page)
+    picture = page.locator("canvas.crnn-spectrogram")
+    picture.click()
+    page.get_by_text("could not be loaded").wait_for()
+    picture.click()
+    page.wait_for_function("document.querySelector('audio').currentTime > 0", timeout=20_000)
+    page.close()
+
+
 def test_a_map_that_was_saved_alone_follows_the_system(visit, home, tracks, tmp_path):
     page = visit(map_of(tracks, len(tracks), tmp_path / "book" / "map.html").as_uri())
     draw_all(page)

@@ -38,6 +38,7 @@
         return reply.blob();
       });
       loaded.set(file, fetched.then((blob) => URL.createObjectURL(blob)));
+      fetched.catch(() => loaded.delete(file)); // the next click asks again
     }
     return loaded.get(file);
   };
