@@ -429,6 +429,11 @@ def test_a_player_shows_files_on_the_site_and_excerpts_in_lab(home, tracks):
     assert "<img" not in html
 
 
+def test_a_player_needs_a_song(tracks):
+    with pytest.raises(ParameterError, match="expected one or more"):
+        figures.player(tracks.head(0))
+
+
 def test_a_song_that_is_gone_is_an_error(home, tracks, tmp_path):
     gone = tracks.head(1).assign(path=str(tmp_path / "gone.mp3"))
     with pytest.raises(DataError, match=r"gone\.mp3: missing"):

@@ -127,6 +127,8 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
 
     Raises
     ------
+    ParameterError
+        If there are no songs.
     DataError
         If a file cannot be read.
 
@@ -142,6 +144,8 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
 
     from crnnlib import features
 
+    if tracks.empty:
+        raise ParameterError("tracks without a song: expected one or more to listen to")
     settings, made = features.LogMel(sr=SR), []
     label = theme.corpus_label(tracks)
     synthetic = label if label.startswith("synthetic") else None
