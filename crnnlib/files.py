@@ -67,7 +67,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tail = path.name.encode()[-120:].decode(errors="ignore")  # a name holds at most 255 bytes
+    tail = path.name.encode("utf-8", "replace")[-120:].decode(errors="ignore")  # a name holds at most 255 bytes
     temporary = path.with_name(f".tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}-{tail}")
     try:
         yield temporary

@@ -99,3 +99,10 @@ def test_sweep_spares_the_living_of_other_users(tmp_path, monkeypatch):
 
         monkeypatch.setattr(os, "kill", refuse)
         assert files.sweep(tmp_path) == 0
+
+
+def test_a_file_whose_name_is_not_text_is_written(tmp_path):
+    target = tmp_path / os.fsdecode(b"caf\xe9.html")
+    with files.atomic(target) as temporary:
+        temporary.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]

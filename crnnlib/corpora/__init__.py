@@ -99,7 +99,7 @@ def max_s(tracks: pd.DataFrame) -> float | None:
     >>> max_s(opengame20)
     120.0
     """
-    return 120.0 if tracks.attrs["corpus"].startswith("opengame20") else None
+    return 120.0 if tracks.attrs["corpus"] in ("opengame20", "opengame20-small") else None
 
 
 def _demo(source: str) -> pd.DataFrame:
