@@ -15,7 +15,12 @@ from crnnlib.recipes import ABLATION
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "book/lessons.md", "book/model_card.md")
 SCORES = re.compile(r"(<!-- scores of ([\w.-]+)(?:, clips of (\S+) s)? -->\n).*?(<!-- end -->)", re.DOTALL)
-IDEAS = {"accuracy": "epoch by accuracy", "pooling": "less pooling", "width": "more filters", "non-local": "non-local block"}
+IDEAS = {
+    "accuracy": "epoch by accuracy",
+    "pooling": "less pooling",
+    "width": "more filters",
+    "non-local": "non-local block",
+}
 HEAD = "| recipe | split | clips | song level | clip level | trials | test songs |\n|---|---|--:|--:|--:|--:|--:|\n"
 
 
