@@ -239,6 +239,8 @@ def _run_one(store, tracks, cell, label, folder, name, progress=False):
         trial.model.save(temporary)
     records.save(trial, folder, name)
     done = files.home() / "checkpoints" / trial.record["id"]
+    for written in (done, model.parent):
+        files.sweep(written)  # after a study that was killed
     with contextlib.suppress(OSError):  # another study may be training the same
         (done / "state.npz").unlink()
         done.rmdir()

@@ -7,6 +7,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import keras
@@ -87,20 +89,29 @@ def test_album_folds_leave_out_who_cannot_be_tested_in_them(tracks):
         list(dataclasses.replace(GRID, folds=3).cells(few))
 
 
-def test_a_study_that_ends_leaves_what_another_is_writing(store, tracks, tmp_path, monkeypatch):
-    ours = study.train
+def test_a_study_that_ends_leaves_what_others_write_and_nothing_of_the_killed(store, tracks, tmp_path, monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    killed, alive = (f".tmp-{files._HOST}-{pid}-half.npz" for pid in (ended.pid, os.getpid()))
+    ours, folders = study.train, [files.home() / "models" / store.corpus]
 
     def beside(*arguments):
         trial = ours(*arguments)
-        (files.home() / "checkpoints" / trial.record["id"] / ".tmp-other").touch()
+        folders.append(files.home() / "checkpoints" / trial.record["id"])
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / killed).touch()
+            (folder / alive).touch()
         return trial
 
     monkeypatch.setattr(study, "train", beside)
     quick = training.Recipe("beside", variant="rnn", max_epochs=1)
     study.run(study.Grid((1.0,), ("song",), 1, recipes=[quick]), tracks, store, folder=tmp_path, progress=False)
-    (left,) = (files.home() / "checkpoints").glob("*/.tmp-other")
-    assert [path.name for path in left.parent.iterdir()] == [".tmp-other"]
-    left.unlink()
+    models, checkpoint = ({path.name for path in folder.iterdir()} for folder in folders)
+    assert checkpoint == {alive}
+    assert alive in models and killed not in models
+    for folder in folders:
+        (folder / alive).unlink()
 
 
 def test_songs_that_could_not_be_read_are_left_out(store, tracks, tmp_path):
@@ -207,7 +218,7 @@ def test_publish_copies_what_is_new_and_results_count_it_once(folder, tmp_path, 
 def _study(home, music):
     os.environ["CRNNLIB_HOME"] = str(home)
     tracks = corpora.load(music)
-    recipe = training.Recipe("quick", variant="rnn", max_epochs=8, patience=8)  # the state of any variant is one list
+    recipe = training.Recipe("quick", variant="rnn", max_epochs=16, patience=16)  # the state of any variant is one list
     grid = study.Grid((1.0,), ("song",), trials=1, recipes=(recipe,))
     study.run(grid, tracks, features.extract(tracks, n_jobs=1, progress=False), progress=False)
 
