@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from crnnlib import features, files, grouping, musicnn, records, splits
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.records import Trial
-from crnnlib.training import PAPER, Recipe, identity, train
+from crnnlib.training import PAPER, Recipe, identity, train, with_statistics
 
 __all__ = ["Grid", "run", "several_albums"]
 
@@ -218,19 +218,27 @@ def _name(store, tracks, cell, label):
     return f"{recipe.name}-{split.name}-{n_frames:03d}-{seed}-{trial_id}"
 
 
-def _run_one(store, tracks, cell, label, folder, name, progress=False):
-    """Train one cell and record it, unless another study has meanwhile; also on a Dask worker.
+def _recorded(store, tracks, cell, label, folder):
+    """The trial of a cell if its network is on record, under whatever name of the split or of the recipe."""
+    clip_s, split, recipe, seed = cell
+    for own in dict.fromkeys((recipe, dataclasses.replace(recipe, statistics=False))):
+        trial_id = _name(store, tracks, (clip_s, split, own, seed), label).rpartition("-")[2]
+        for done in Path(folder).glob(f"[!.]*-{trial_id}.json"):
+            trial = records.read(done)
+            trial = trial if own == recipe else with_statistics(trial, store, tracks, split)
+            trial.record["split"]["name"], trial.record["recipe"]["name"] = split.name, recipe.name
+            return trial
+    return None
 
-    What was computed under another name, of the split or of the recipe, is recorded under this one as well.
-    """
+
+def _run_one(store, tracks, cell, label, folder, name, progress=False):
+    """Train one cell and record it, unless another study has meanwhile; also on a Dask worker."""
     if Path(folder, f"{name}.json").exists():
         return name
-    clip_s, split, recipe, seed = cell
-    for done in Path(folder).glob(f"[!.]*-{name.rpartition('-')[2]}.json"):
-        trial = records.read(done)
-        trial.record["split"]["name"], trial.record["recipe"]["name"] = split.name, recipe.name
+    if (trial := _recorded(store, tracks, cell, label, folder)) is not None:
         records.save(trial, folder, name)
         return name
+    clip_s, split, recipe, seed = cell
     trial = train(store, tracks, split, clip_s, recipe, seed, label, progress)
     model = files.home() / "models" / store.corpus / f"{name}.keras"
     with files.atomic(model.with_suffix(".json")) as temporary:

@@ -21,7 +21,17 @@ from crnnlib.loop import Run, batch_size
 from crnnlib.recipes import BEYOND, BEYOND_PRETRAINED, PAPER, RECIPES, Recipe
 from crnnlib.records import Trial
 
-__all__ = ["BEYOND", "BEYOND_PRETRAINED", "PAPER", "RECIPES", "Recipe", "identity", "predict", "train"]
+__all__ = [
+    "BEYOND",
+    "BEYOND_PRETRAINED",
+    "PAPER",
+    "RECIPES",
+    "Recipe",
+    "identity",
+    "predict",
+    "train",
+    "with_statistics",
+]
 
 
 def identity(store, tracks, split, n_frames: int, recipe: Recipe, seed: int, label: str = "artist") -> str:
@@ -169,6 +179,44 @@ def train(
         **device.provenance(),
     }
     return Trial(record, clips, vectors.astype(np.float16), run.model, statistics)
+
+
+def with_statistics(trial: Trial, store, tracks, split) -> Trial:
+    """Let logistic regression on the statistics of songs name the test songs of a finished trial together with it.
+
+    Parameters
+    ----------
+    trial : Trial
+        Of a recipe without `statistics`.
+    store, tracks, split
+        What it was trained on.
+
+    Returns
+    -------
+    Trial
+        What `train` gives by the same recipe with `statistics`, without training again. The entry "network" of its
+        record holds the identity of `trial`, and by what the regression was fitted.
+
+    Examples
+    --------
+    >>> joint = with_statistics(trial, store, tracks, split)
+    >>> (
+    ...     joint.record["recipe"]["statistics"],
+    ...     joint.record["network"]["id"] == trial.record["id"],
+    ... )
+    (True, True)
+    """
+    old = trial.record
+    recipe = dataclasses.replace(Recipe(**old["recipe"]), name=f"{old['recipe']['name']}-joint", statistics=True)
+    statistics = _statistics(store, tracks, split, old["label"])
+    songs = recipe.to_songs(trial.test_clips, statistics)
+    record = old | {
+        "id": identity(store, tracks, split, old["n_frames"], recipe, old["seed"], old["label"]),
+        "recipe": dataclasses.asdict(recipe),
+        "scores": old["scores"] | {"song": evaluation.scores(songs)},
+        "network": {"id": old["id"], "statistics": device.provenance()},
+    }
+    return dataclasses.replace(trial, record=record, statistics=statistics)
 
 
 def predict(model: keras.Model, clips: ClipSet) -> tuple[np.ndarray, np.ndarray]:

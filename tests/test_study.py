@@ -160,6 +160,19 @@ def test_what_another_study_has_recorded_meanwhile_is_not_trained_again(folder, 
     assert len(trained) == 1
 
 
+def test_a_network_on_record_is_not_trained_again_for_statistics(folder, store, tracks, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.delattr(study, "train")
+    grid = dataclasses.replace(GRID, recipes=(dataclasses.replace(QUICK, name="quick-joint", statistics=True),))
+    trials = study.run(grid, tracks, store, folder=tmp_path, progress=False)
+    assert [trial.record["recipe"]["name"] for trial in trials] == ["quick-joint"] * 2
+    assert all(trial.statistics.n == trial.songs.n for trial in trials)
+    assert {trial.record["network"]["id"] for trial in trials} == {one.record["id"] for one in records.load(folder)}
+    other = dataclasses.replace(grid.recipes[0], vote="soft")
+    with pytest.raises(NameError, match="train"):
+        study.run(dataclasses.replace(grid, recipes=(other,)), tracks, store, folder=tmp_path, progress=False)
+
+
 def test_a_network_is_saved_without_its_optimizer(home, store, tracks, tmp_path):
     quick = training.Recipe("quick", variant="rnn", max_epochs=1)
     study.run(study.Grid((1.0,), ["song"], 1, recipes=[quick]), tracks, store, folder=tmp_path, progress=False)

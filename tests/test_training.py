@@ -144,6 +144,16 @@ def test_statistics_name_songs_together_with_the_network(train, tracks, store, s
     np.testing.assert_array_equal(again.songs.probabilities, joint.probabilities)
 
 
+def test_statistics_added_to_a_trial_are_those_of_a_recipe_that_has_them(train, tracks, store, split):
+    soft = dataclasses.replace(LIGHT, vote="soft")
+    at_once = train(dataclasses.replace(soft, name="light-joint", statistics=True))
+    later = training.with_statistics(train(soft), store, tracks, split)
+    np.testing.assert_array_equal(later.songs.probabilities, at_once.songs.probabilities)
+    same = at_once.record.keys() - {"history", "seconds"}  # which hold times
+    assert {key: later.record[key] for key in same} == {key: at_once.record[key] for key in same}
+    assert later.record["network"]["id"] == train(soft).record["id"]
+
+
 def test_clips_on_the_device_train_as_those_from_disk(train):
     from_disk, resident = train(dtype="float32"), train_afresh(train, dtype="float32", resident=True)
     for a, b in zip(from_disk.record["history"], resident.record["history"], strict=True):
