@@ -234,7 +234,9 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, clips: ClipSet, batch_size: int, seed=None, random_crop=False, offsets=None):
-        super().__init__()
+        # With one worker Keras leaves reading ahead to tf.data, whose tuner sleeps for 10 ms, then 20, 40 and so on; at
+        # the end of each epoch TensorFlow 2.21 waits until it wakes: up to as long again as the epoch took.
+        super().__init__(workers=2, max_queue_size=2)
         self.clips, self.batch_size, self.offsets = clips, batch_size, offsets
         self.order, self.starts = np.arange(len(clips)), clips.start
         if random_crop and seed is None:
