@@ -65,5 +65,5 @@ lock:  ## resolve requirements.lock anew, from pyproject.toml (needs uv)
 	@uv run --quiet --no-project --with packaging .ci/pins.py
 
 clean:  ## remove what was built here; .venv, and corpora and records in the cache, stay
-	@rm -rf _build build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .coverage mutants
+	@rm -rf _build build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .grimp_cache .coverage
 	@find . -name __pycache__ -prune -exec rm -rf {} +

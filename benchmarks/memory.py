@@ -48,7 +48,7 @@ def trial(store, n_frames, steps, result):
     parts = {"train": training_clips, "validation": tested, "test": tested}
     with tempfile.TemporaryDirectory() as folder:
         run = loop.Run(parts, 20, training.PAPER, 0, device.best_dtype(), None, False, folder)
-        run.trainer.fit(_First(training_clips, steps), verbose=0)
+        run.trainer.fit(first(training_clips, steps), verbose=0)
         models.recalibrate(run.statistics, run._calibration())
         training.predict(run.model, tested)
     done.set()
@@ -56,7 +56,7 @@ def trial(store, n_frames, steps, result):
     result.put(peak[0])
 
 
-def _First(clips, steps):
+def first(clips, steps):
     import dataclasses
 
     from crnnlib.clips import Batches

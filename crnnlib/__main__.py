@@ -173,7 +173,7 @@ def _identify(options):
 
     corpus = options.corpus or os.environ.get("CRNNLIB_CORPUS") or "demo"
     path = identify.find_model(corpus if options.model else _short_name(corpus), options.model)
-    if options.corpus and path == identify.SHIPPED:
+    if options.corpus and not options.model and path == identify.SHIPPED:
         raise DataError(f"--corpus {corpus}: no model is trained on it; `crnnlib study {corpus}` trains one")
     if options.top < 1:
         raise ParameterError(f"--top {options.top}: expected at least 1")

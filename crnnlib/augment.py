@@ -2,7 +2,7 @@
 
 Input and output: clips in dB, (batch, n_frames, n_mels). In decibels a change of gain or equalisation is an addition.
 `RandomShift` imitates another key; `RandomEqualiser` and `RandomChannel`, another producer; `Mask` hides a part.
-Chapter 8, *Go beyond the paper*, measures the first three.
+Chapter 8, *Go beyond the paper*, measures them all.
 """
 
 import keras

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-import scipy.fft
 import scipy.special
 from tqdm.auto import tqdm
 
@@ -221,7 +220,7 @@ def _mfcc(tracks, store):
 
     def make(track):
         log_mel = np.asarray(store[track], np.float64)
-        mfcc = scipy.fft.dct(log_mel, norm="ortho")[:, :_N_MFCC]
+        mfcc = librosa.feature.mfcc(S=log_mel.T, n_mfcc=_N_MFCC).T
         deltas = librosa.feature.delta(mfcc, axis=0, mode="nearest")
         return np.concatenate([gaussians.pack(mfcc), deltas.std(0)])
 

@@ -25,7 +25,7 @@ def project(vectors: np.ndarray, method: str = "umap", seed: int = 0) -> np.ndar
     Parameters
     ----------
     vectors : array-like, shape (n, dimensions)
-        At least 4 rows, finite.
+        At least 4 rows of 2 dimensions or more, finite.
     method : {"umap", "tsne", "pca"}
         UMAP and t-SNE keep neighbours together, and distances between far groups mean little; PCA keeps the largest
         differences.
@@ -238,12 +238,10 @@ def _nearest(vectors: np.ndarray, others: np.ndarray, k: int) -> np.ndarray:
 def _silhouette(vectors: np.ndarray, label: np.ndarray, seed: int) -> float:
     from sklearn.metrics import silhouette_score
 
-    if len(label) > _MOST:
-        rows = np.random.default_rng(seed).choice(len(label), _MOST, replace=False)
-        vectors, label = vectors[rows], label[rows]
     if not 1 < len(np.unique(label)) < len(label):
         return float("nan")
-    return float(silhouette_score(vectors, label))
+    most = _MOST if len(label) > _MOST else None
+    return float(silhouette_score(vectors, label, sample_size=most, random_state=seed))
 
 
 def _album_within_artist(vectors, artist, album, song, k: int, seed: int, n_shuffles: int = 20) -> dict[str, float]:

@@ -145,7 +145,7 @@ def calibration(s: Scores, n_bins: int = 10) -> pd.DataFrame:
     """
     if n_bins < 1:
         raise ParameterError(f"n_bins={n_bins}: expected at least 1, e.g. 10")
-    sure = s.probabilities[np.arange(s.n), s.predicted].astype(float).round(6)
+    sure = s.confidence.astype(float).round(6)
     place = np.clip(np.ceil(sure * n_bins) - 1, 0, n_bins - 1).astype(int)
     rows = pd.DataFrame({"bin": place, "confidence": sure, "accuracy": s.correct.astype(float)}).groupby("bin")
     table = rows.mean().assign(n=rows.size()).reset_index()
@@ -193,12 +193,9 @@ def ece(s: Scores, n_bins: int = 10) -> float:
 
 
 def vote_curve(
-    clips: Scores | Sequence[Scores],
-    clip_s: float,
-    vote: Callable[[Scores], Scores] = voting.soft_vote,
-    seed: int | None = None,
+    clips: Scores | Sequence[Scores], clip_s: float, vote: Callable[[Scores], Scores] = voting.soft_vote
 ) -> pd.DataFrame:
-    """Song-level scores against the seconds of each song that were heard.
+    """Song-level scores against the seconds of each song that were heard, from its first clip on.
 
     Parameters
     ----------
@@ -208,8 +205,6 @@ def vote_curve(
         Length of a clip in seconds.
     vote : callable, optional
         `voting.soft_vote`, the default, or `voting.majority_vote`.
-    seed : int, optional
-        None hears the first clips of a song, in order of `start`; a number draws them at random.
 
     Returns
     -------
@@ -235,20 +230,22 @@ def vote_curve(
     parts = [clips] if isinstance(clips, Scores) else list(clips)
     if not parts:
         raise ParameterError("no scores: expected those of one trial at least")
-    places = [_places(part, seed) for part in parts]
+    places = [_places(part) for part in parts]
     rows = []
     for k in _steps(int(max(place.max() for place in places))):
         songs = voting.pool([vote(part.take(place <= k)) for part, place in zip(parts, places, strict=True)])
-        f1 = metrics.f1_score(songs.truth, songs.predicted, average="weighted", zero_division=0)
-        accuracy = metrics.accuracy_score(songs.truth, songs.predicted)
-        rows.append((k, k * float(clip_s), float(f1), *interval(songs), float(accuracy)))
+        told = scores(songs)
+        rows.append((k, k * float(clip_s), told["f1_weighted"], *interval(songs), told["accuracy"]))
     return pd.DataFrame(rows, columns=["clips", "seconds", "f1_weighted", "low", "high", "accuracy"])
 
 
-def _places(clips: Scores, seed: int | None) -> np.ndarray:
-    order = np.arange(clips.n) if clips.start is None else clips.start
-    key = order if seed is None else np.random.default_rng(seed).permutation(clips.n)
-    return pd.Series(key).groupby(clips.track_id).rank(method="first").to_numpy()
+def _places(clips: Scores) -> np.ndarray:
+    return (
+        pd.Series(np.arange(clips.n) if clips.start is None else clips.start)
+        .groupby(clips.track_id)
+        .rank(method="first")
+        .to_numpy()
+    )
 
 
 def _steps(most: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The one place that speaks TensorFlow: a convolution block whose gradient is written out, for CPUs.
+"""What speaks TensorFlow in the network: a convolution block whose gradient is written out, for CPUs.
 
 The block is the paper's: convolution 3x3, ELU, batch norm, max-pool, dropout. Four facts make it cheaper than the same
 five layers, without changing what it computes:
@@ -21,6 +21,9 @@ import math
 
 import keras
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 __all__ = ["available", "block", "fused", "moments"]
 
 # Values in one clip's map. Above it a block gives its gradient down only when it is done with its own: computed at once
@@ -42,8 +45,6 @@ def available() -> bool:
     """
     if keras.backend.backend() != "tensorflow":
         return False
-    import tensorflow as tf
-
     return not tf.config.list_physical_devices("GPU")
 
 
@@ -94,8 +95,6 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
     ...     )
     ...     assert tuple(y.shape) == (2, 4, 8, 4)
     """
-    import tensorflow as tf
-
     kernel, bias, gamma, beta = (tf.identity(one) for one in (kernel, bias, gamma, beta))
     dropout = (tf.cast(seed, tf.uint32), rate) if rate else None
 
@@ -104,7 +103,7 @@ def block(x, kernel, bias, gamma, beta, *, pool, epsilon, rate=0.0, seed=None):
         filters = kernel.shape[-1]
         full = tf.nn.elu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
         mean, variance, count = moments(full)
-        pooled = _pool(tf, full, gamma, pool)
+        pooled = _pool(full, gamma, pool)
         deviation = tf.math.rsqrt(variance + epsilon)
         scale = gamma * deviation
         output = fused(_normalised)(pooled, mean, scale, beta, dropout)
@@ -155,8 +154,6 @@ def fused(function):
     >>> if available():
     ...     assert float(fused(keras.ops.elu)(keras.ops.ones(()))) == 1.0
     """
-    import tensorflow as tf
-
     return tf.function(function, jit_compile=True, autograph=False)
 
 
@@ -179,8 +176,6 @@ def moments(x):
     ...     mean, variance, count = moments(keras.ops.ones((2, 3, 4, 5)))
     ...     assert float(count) == 24.0
     """
-    import tensorflow as tf
-
     channels = x.shape[-1]
     nothing = tf.constant([], tf.float32)
     _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -190,7 +185,7 @@ def moments(x):
     return mean, variance * (count - 1) / count, count  # the op applies Bessel's correction
 
 
-def _pool(tf, x, gamma, pool):
+def _pool(x, gamma, pool):
     """Per channel the maximum, or the minimum where a negative gamma will turn it into the maximum."""
 
     def largest():
@@ -204,15 +199,11 @@ def _pool(tf, x, gamma, pool):
 
 def _normalised(pooled, mean, scale, beta, dropout):
     """Batch norm and dropout of the pooled map."""
-    import tensorflow as tf
-
     return tf.cast(_dropped((tf.cast(pooled, tf.float32) - mean) * scale + beta, dropout), pooled.dtype)
 
 
 def _dropped(x, dropout):
     """Set values to zero where the hash of their place says so, and raise the others for it."""
-    import tensorflow as tf
-
     if dropout is None:
         return x
     seed, rate = dropout
@@ -223,8 +214,6 @@ def _dropped(x, dropout):
 
 def _mixed(bits):
     """The last steps of MurmurHash3 (Appleby, 2011): every bit of 32 comes to depend on all."""
-    import tensorflow as tf
-
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         bits = (bits ^ tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32))) * tf.constant(factor, tf.uint32)
     return bits ^ tf.bitwise.right_shift(bits, tf.constant(16, tf.uint32))
@@ -232,8 +221,6 @@ def _mixed(bits):
 
 def _partial_sums(d_output, pooled, mean, dropout):
     """What beta and gamma get, added up over some bands only: XLA's own sums over all of a map are slow on CPUs."""
-    import tensorflow as tf
-
     d_pooled = _dropped(tf.cast(d_output, tf.float32), dropout)
     step = math.gcd(pooled.shape[2], 8)
 
@@ -245,8 +232,6 @@ def _partial_sums(d_output, pooled, mean, dropout):
 
 def _backward(full, pooled, d_output, scale, level, slope, dropout, pool):
     """Through dropout, pool, batch norm and ELU at once: the gradient at the convolution's output."""
-    import tensorflow as tf
-
     step_t, step_f = pool
     _, time, frequency, channels = full.shape
     times, bands = pooled.shape[1:3]
@@ -265,15 +250,11 @@ def _backward(full, pooled, d_output, scale, level, slope, dropout, pool):
 
 def _added_up(weights, rows):
     """Weighted sums over all places: a product for each clip, which oneDNN spreads over processors."""
-    import tensorflow as tf
-
     return tf.reduce_sum(tf.cast(tf.matmul(weights, rows), tf.float32), 0)
 
 
 def _neighbours(x):
     """The nine values that each place of a one-channel map sees, and a one: (batch, 10, places)."""
-    import tensorflow as tf
-
     time, frequency = x.shape[1:3]
     padded = tf.pad(x[..., 0], ((0, 0), (1, 1), (1, 1)))
     seen = [padded[:, i : i + time, j : j + frequency] for i in range(3) for j in range(3)]
@@ -282,8 +263,6 @@ def _neighbours(x):
 
 def _scattered(shares):
     """Add up the nine shares that each value has in its neighbours' gradients."""
-    import tensorflow as tf
-
     time, frequency = shares.shape[1:3]
     padded = tf.pad(tf.cast(shares, tf.float32), ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifted = [

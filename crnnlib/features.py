@@ -24,11 +24,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from crnnlib import files
-from crnnlib.audio import load_audio, skipped
+from crnnlib.audio import load_audio
 from crnnlib.errors import DataError
 from crnnlib.logmel import LogMel, Settings, log_mel
 
-__all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel", "skipped"]
+__all__ = ["LogMel", "Store", "extract", "load_audio", "log_mel"]
 
 _LITTLE = 2**24  # bytes of audio that one process reads before a second has started
 
@@ -51,8 +51,8 @@ class Store:
     Examples
     --------
     >>> song = store.track_ids[0]
-    >>> song, store.n_frames(song), len(store.digest(song))
-    ('Ada/First/01-Song 1', 126, 64)
+    >>> song, store.n_frames(song), [len(digest) for digest in store.digests([song])]
+    ('Ada/First/01-Song 1', 126, [64])
     >>> store.duplicates()
     []
     >>> Store(Path("/nowhere"), LogMel(), "demo", ())["artist/album/song"]
@@ -80,10 +80,6 @@ class Store:
         """Length of a track in frames."""
         return len(self[track_id])
 
-    def digest(self, track_id: str) -> str:
-        """SHA-256 of a track's stored values, in hex."""
-        return self.digests((track_id,))[0]
-
     def duplicates(self) -> list[list[str]]:
         """Groups of tracks whose stored values are equal, each sorted."""
         groups = collections.defaultdict(list)
@@ -92,7 +88,7 @@ class Store:
         return [group for group in groups.values() if len(group) > 1]
 
     def digests(self, track_ids) -> list[str]:
-        """SHA-256 of several tracks, in their order; those once computed are kept in ``index.json``."""
+        """SHA-256 in hex of the values of several tracks, in their order; kept in ``index.json`` once computed."""
         path = self.folder / "index.json"
         index = {}
         with contextlib.suppress(FileNotFoundError, ValueError):
@@ -112,7 +108,7 @@ class Store:
         return found
 
 
-def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, progress=True) -> Store:
+def extract(tracks, settings: Settings = LogMel(), n_jobs=None, progress=True) -> Store:
     """Bring the log-mel store of a corpus up to date, and open it.
 
     Parameters
@@ -122,10 +118,8 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
     settings : LogMel or musicnn.Maps
         The transform.
     n_jobs : int, optional
-        Processes; by default one per core, or what ``joblib.parallel_config`` says: its backends take the work to the
-        workers of an engine that is there already.
-    strict : bool
-        Raise at the first track that cannot be used, instead of one warning and ``failures.csv``.
+        Processes; by default one per core, a single one for less than 16 MiB of audio, or what
+        ``joblib.parallel_config`` says: its backends take the work to the workers of an engine that is there already.
     progress : bool
         Show how many tracks are done.
 
@@ -137,7 +131,7 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
     Raises
     ------
     DataError
-        If no track can be used, with `strict` if one cannot, or if a worker is killed.
+        If no track can be used, or if a worker is killed. Of some there is one warning, and ``failures.csv``.
 
     Examples
     --------
@@ -163,8 +157,6 @@ def extract(tracks, settings: Settings = LogMel(), n_jobs=None, strict=False, pr
         files.sweep(folder)
         failed = {}
         for track_id, reason in _run(paths, folder, settings, n_jobs, progress):
-            if reason and strict:
-                raise DataError(f"{paths[track_id]}: {reason}")
             if reason:
                 failed[track_id] = reason
         files.sweep(folder)  # after a worker that was killed
@@ -212,7 +204,7 @@ def _run(paths, folder, settings, n_jobs, progress):
         n_jobs = 1 if little and isinstance(backend, joblib.parallel.LokyBackend) else -1
     transform = settings.transform()
     jobs = (joblib.delayed(_extract_one)(i, paths[i], folder / _file_name(i), settings, transform) for i in pending)
-    with tqdm(total=len(pending), desc="log-mel", unit="track", disable=not progress) as bar:
+    with tqdm(total=len(pending), desc="extract", unit="track", disable=not progress) as bar:
         try:
             for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(jobs):
                 bar.update()

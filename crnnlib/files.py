@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["DAMAGED", "atomic", "home", "sweep"]
+__all__ = ["DAMAGED", "atomic", "home", "located", "sweep"]
 
 #: What reading a damaged .npy, .npz or .json raises, where it can be opened.
 DAMAGED = (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
@@ -39,7 +39,30 @@ def home() -> Path:
     True
     """
     chosen = os.environ.get("CRNNLIB_HOME")
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("crnnlib")
+    return located(chosen) if chosen else platformdirs.user_cache_path("crnnlib")
+
+
+def located(path: str | Path) -> Path:
+    """Make a path that a user typed absolute.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        ``~`` at its start is the home folder, unless it names an unknown user.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Examples
+    --------
+    >>> located("~/music").is_absolute(), located("~nobody-of-that-name/x").parts[-2]
+    (True, '~nobody-of-that-name')
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        return Path(path).absolute()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
 
 from crnnlib.corpora.names import listed
 from crnnlib.errors import DataError, ParameterError
@@ -220,17 +221,8 @@ def shuffled(units: list, rng: np.random.Generator) -> list:
 
 def _united(ids: Iterable[str], ties: Iterable[Sequence[str]]) -> list[Unit]:
     """Join ids that ties connect, directly or by a chain of them."""
-    parent = {i: i for i in ids}
-
-    def root(i):
-        while parent[i] != i:
-            i = parent[i]
-        return i
-
+    units = DisjointSet(ids)
     for first, *others in filter(None, ties):
         for other in others:
-            parent[root(other)] = root(first)
-    units: dict[str, Unit] = {}
-    for i in parent:
-        units.setdefault(root(i), []).append(i)
-    return list(units.values())
+            units.merge(first, other)
+    return [sorted(unit) for unit in units.subsets()]

@@ -12,9 +12,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from crnnlib import features, files, models, musicnn, voting  # models registers the layers that a saved network names
+from crnnlib import audio, files, models, musicnn, voting  # noqa: F401 (models registers what a saved network names)
 from crnnlib.clips import slice_starts
 from crnnlib.errors import DataError
+from crnnlib.logmel import LogMel
 
 __all__ = ["SHIPPED", "Model", "find_model", "load_model", "score_file"]
 
@@ -37,8 +38,8 @@ class Model:
     Examples
     --------
     >>> model = Model(trial.model, trial.record, Path("model.keras"))
-    >>> model.classes, model.settings.n_mels, model.bottleneck.output_shape
-    (('Ada', 'Bo Diddley', 'Çelik'), 128, [(None, 32), (None, 3)])
+    >>> model.classes, model.settings.n_mels
+    (('Ada', 'Bo Diddley', 'Çelik'), 128)
     """
 
     network: keras.Model
@@ -51,20 +52,15 @@ class Model:
         return tuple(self.record["classes"])
 
     @property
-    def settings(self) -> features.LogMel | musicnn.Maps:
+    def settings(self) -> LogMel | musicnn.Maps:
         """How its features are made."""
         kept = self.record["features"]
-        return musicnn.Maps(**kept) if "network" in kept else features.LogMel(**kept)
+        return musicnn.Maps(**kept) if "network" in kept else LogMel(**kept)
 
     @functools.cached_property
     def transform(self):
         """From a signal to its features, made once for all files."""
         return self.settings.transform()
-
-    @functools.cached_property
-    def bottleneck(self) -> keras.Model:
-        """Network that gives bottleneck and softmax, made once for all files."""
-        return models.bottleneck(self.network)
 
 
 def find_model(corpus: str, path: str | Path | None = None) -> Path:
@@ -177,13 +173,13 @@ def score_file(model: Model, path: str | Path) -> voting.Scores:
     (3, 1)
     """
     settings, n_frames = model.settings, model.record["n_frames"]
-    values = model.transform(features.load_audio(path, settings)).astype(np.float16).astype(np.float32)
+    values = model.transform(audio.load_audio(path, settings)).astype(np.float16).astype(np.float32)
     if len(values) < n_frames:
         values = np.pad(values, ((0, n_frames - len(values)), (0, 0)), constant_values=values.min())
     starts = slice_starts(len(values), n_frames)
     clips = np.stack([values[start : start + n_frames] for start in starts])
-    _, probabilities = model.bottleneck.predict(clips, batch_size=64, verbose=0)
-    before = round(features.skipped(path, settings) * settings.sr / settings.hop_length)
+    probabilities = model.network.predict(clips, batch_size=64, verbose=0)
+    before = round(audio.skipped(path, settings) * settings.sr / settings.hop_length)
     return voting.Scores(
         probabilities,
         np.zeros(len(clips), int),

@@ -1,7 +1,7 @@
 """Layers that Keras does not have: the paper's convolution block, its sigmoid, and what the variants add.
 
 Axes are time-major: (batch, time, frequency, channel). All are registered with Keras, so a saved ``.keras`` model that
-uses them loads in safe mode once `crnnlib` is imported. See chapter 4, *Build the CRNN*.
+uses them loads in safe mode once `crnnlib.models` is imported. See chapter 4, *Build the CRNN*.
 """
 
 import keras

@@ -152,12 +152,14 @@ class Run:
     def _fit_input(self) -> None:
         """Let the averages of the input's batch norm begin at mean and variance per band over the training clips."""
         chosen = np.random.default_rng((self.seed, 2)).permutation(len(self.clips))[: 400_000 // self.clips.n_frames]
-        moments = [self.clips.read([clip])[0].astype(np.float64) for clip in sorted(chosen)]
-        mean = np.mean([one.mean(0) for one in moments], axis=0)
-        variance = np.mean([(one**2).mean(0) for one in moments], axis=0) - mean**2
+        moments = []
+        for clip in sorted(chosen):
+            values = self.clips.read([clip])[0].astype(np.float64)
+            moments.append((values.mean(0), (values**2).mean(0)))
+        mean, square = np.mean(moments, axis=0)
         layer = self.model.get_layer("normalise")
         layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(np.maximum(variance, 1e-3))
+        layer.moving_variance.assign(np.maximum(square - mean**2, 1e-3))
 
     def _calibration(self):
         """The same training clips each time, about 24,000 frames of them, in batches of equal size."""

@@ -269,7 +269,7 @@ def _check(n_frames, n_classes, n_mels, variant, head, non_local):
         raise ParameterError(f"variant={variant!r}: expected one of {', '.join(VARIANTS)}")
     if head not in ("gru", "statistics"):
         raise ParameterError(f"head={head!r}: expected 'gru' or 'statistics'")
-    if (non_local and not VARIANTS[variant]) or (head != "gru" and variant == "pooled"):
+    if (non_local and not VARIANTS[variant]) or (head != "gru" and variant in ("pooled", "rnn")):
         raise ParameterError(f"head={head!r}, non_local={non_local}: expected 'gru' and False of {variant!r}")
     if n_classes < 2:
         raise ParameterError(f"n_classes={n_classes}: expected at least 2 artists to tell apart")

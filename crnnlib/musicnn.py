@@ -10,6 +10,7 @@ built anew in Keras. Input is time-major, ``(187, 96)``: ``log10(10000 S + 1)`` 
 import dataclasses
 import functools
 import importlib.util
+import math
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,11 @@ class Maps(Settings):
     network : str, default="musicnn-msd"
         The only one there is.
 
+    Raises
+    ------
+    ParameterError
+        If `max_s` is not positive, or there is no such network.
+
     Examples
     --------
     >>> [Maps().n_frames(clip_s) for clip_s in (1, 3, 5, 10, 20, 30)]
@@ -66,6 +72,12 @@ class Maps(Settings):
     n_fft: ClassVar[int] = 512
     hop_length: ClassVar[float] = N_FRAMES * 256 / _ROWS
     n_mels: ClassVar[int] = 2 * 753 + 3 * _N_CEPSTRAL
+
+    def __post_init__(self):
+        if self.max_s is not None and not 0 < self.max_s < math.inf:
+            raise ParameterError(f"max_s={self.max_s!r}: expected a positive number, e.g. 30.0")
+        if self.network != "musicnn-msd":
+            raise ParameterError(f"network={self.network!r}: expected 'musicnn-msd'")
 
     def n_frames(self, clip_s: float) -> int:
         """Length of a clip in rows, to the nearest, at least one."""

@@ -13,32 +13,7 @@ import pandas as pd
 from crnnlib.errors import ParameterError
 from crnnlib.voting import Scores
 
-__all__ = ["confidence", "refusals", "separation"]
-
-
-def confidence(s: Scores) -> np.ndarray:
-    """How sure each decision is.
-
-    Parameters
-    ----------
-    s : Scores
-        Clip or song level.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n,)
-        Largest probability of each row, in [0, 1].
-
-    References
-    ----------
-    Hendrycks & Gimpel, "A baseline for detecting misclassified and out-of-distribution examples", ICLR 2017.
-
-    Examples
-    --------
-    >>> confidence(Scores([[0.75, 0.25]], [0], ["s"], ("a", "z"))).tolist()
-    [0.75]
-    """
-    return s.probabilities.max(1)
+__all__ = ["refusals", "separation"]
 
 
 def separation(known: Scores, unknown: Scores, n_boot: int = 2000, seed: int = 0) -> dict:
@@ -64,6 +39,10 @@ def separation(known: Scores, unknown: Scores, n_boot: int = 2000, seed: int = 0
     ParameterError
         If `n_boot` is below 1.
 
+    References
+    ----------
+    Hendrycks & Gimpel, "A baseline for detecting misclassified and out-of-distribution examples", ICLR 2017.
+
     Examples
     --------
     >>> sure = Scores(
@@ -77,7 +56,7 @@ def separation(known: Scores, unknown: Scores, n_boot: int = 2000, seed: int = 0
     """
     if n_boot < 1:
         raise ParameterError(f"n_boot={n_boot}: expected at least 1, e.g. 2000")
-    ours, others = confidence(known)[:, None], confidence(unknown)[None, :]
+    ours, others = known.confidence[:, None], unknown.confidence[None, :]
     wins = (ours > others) + 0.5 * (ours == others)
     rng = np.random.default_rng(seed)
     of_ours, of_others = (rng.multinomial(n, np.full(n, 1 / n), n_boot) for n in (known.n, unknown.n))
@@ -117,7 +96,7 @@ def refusals(known: Scores, unknown: Scores, thresholds: Iterable[float] = np.li
     >>> refusals(known, unknown, [0.5, 0.8]).values.tolist()
     [[0.5, 1.0, 0.5, 0.0], [0.8, 0.5, 1.0, 1.0]]
     """
-    ours, others = confidence(known), confidence(unknown)
+    ours, others = known.confidence, unknown.confidence
     rows = []
     for threshold in map(float, thresholds):  # compared in the precision of the confidence
         kept = ours >= threshold

@@ -13,7 +13,7 @@ from crnnlib.errors import DataError, ParameterError
 
 __all__ = ["Scores", "majority_vote", "pool", "soft_vote"]
 
-# In float16, as probabilities are kept, less than 6e-8 is zero; a floor bounds what one sure and wrong clip can do.
+# In float16, as probabilities are kept, less than 3e-8 is zero; a floor bounds what one sure and wrong clip can do.
 FLOOR = 1e-7
 
 
@@ -110,6 +110,11 @@ class Scores:
     def correct(self) -> np.ndarray:
         """Whether each row's decision is the truth, bool of shape (n,)."""
         return self.predicted == self.truth
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of each row's decision, float32 of shape (n,)."""
+        return self.probabilities[np.arange(self.n), self.predicted]
 
     def in_top(self, k: int = 3) -> np.ndarray:
         """Whether the truth is among the `k` most probable classes, bool of shape (n,).

@@ -185,11 +185,6 @@ def test_extract_lists_every_failure_and_keeps_the_rest(folder, home, n_jobs):
     assert {path.suffix for path in store.folder.iterdir()} == {".npy", ".csv"}
 
 
-def test_strict_raises_instead(folder, home):
-    with pytest.raises(DataError, match=r"silence.wav: silent"):
-        features.extract(table([folder / "8 bits.wav", folder / "silence.wav"]), n_jobs=1, strict=True, progress=False)
-
-
 def test_a_corpus_of_failures_is_an_error(folder, home):
     with pytest.raises(
         DataError, match=r"bad: 2 of 2 tracks cannot be used \(1 missing, 1 silent\); see .*failures.csv"

@@ -5,8 +5,10 @@ import resource
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +67,17 @@ def test_batches_serve_every_clip_once_with_its_label(clips):
     np.testing.assert_array_equal(np.bincount(served), np.bincount(clips.clip_labels))
     assert not np.array_equal(served, clips.clip_labels)
     assert batches[len(batches) - 1][0].shape[0] == (len(clips) - 1) % 7 + 1
+
+
+def test_keras_gets_batches_in_order_and_leaves_no_reading_ahead_to_tf_data(clips, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("tf.data would tune this, and the end of the epoch wait for its tuner")
+
+    monkeypatch.setattr(tf.data.Dataset, "prefetch", refuse)
+    values = keras.Input((clips.n_frames, 128))
+    network = keras.Model(values, keras.ops.mean(values, axis=(1, 2)))
+    found = network.predict(Batches(clips, 7), verbose=0)
+    np.testing.assert_allclose(found, clips.read(np.arange(len(clips))).mean((1, 2)), rtol=1e-4)
 
 
 def test_order_depends_on_the_seed_alone(clips):

@@ -116,7 +116,7 @@ def test_cosine_schedule_falls_to_zero():
     assert rates[-1] < 0.03 * recipe.learning_rate
 
 
-def test_beyond_recipe_trains_with_crops_masks_and_equaliser(train):
+def test_beyond_recipe_trains_with_crops_and_augmentation(train):
     recipe = dataclasses.replace(training.BEYOND, max_epochs=2, width=0.25)
     record = train(recipe).record
     assert np.isfinite([epoch["loss"] for epoch in record["history"]]).all()

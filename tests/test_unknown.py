@@ -15,10 +15,6 @@ def songs(sure, truth=None):
     return voting.Scores(np.stack([sure, 1 - sure], 1), truth, names, ("x", "y"), level="song")
 
 
-def test_confidence_is_the_largest_probability():
-    assert unknown.confidence(songs([0.9, 0.2])) == pytest.approx([0.9, 0.8])
-
-
 def test_separation_agrees_with_scikit_learn():
     rng = np.random.default_rng(0)
     ours, others = rng.uniform(0.5, 1, 30).round(1), rng.uniform(0.5, 0.9, 20).round(1)

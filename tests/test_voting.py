@@ -160,3 +160,8 @@ def test_bad_parameters_are_refused():
     for threshold in (-0.1, 1.0, float("nan")):
         with pytest.raises(ParameterError, match="threshold"):
             majority_vote(clips, threshold)
+
+
+def test_confidence_is_the_probability_of_the_decision():
+    s = Scores([[0.75, 0.25], [0.25, 0.75]], [0, 0], ["s", "t"], ("a", "z"), predicted=[0, 0])
+    assert s.confidence.tolist() == [0.75, 0.25]

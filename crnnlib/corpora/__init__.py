@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from crnnlib.corpora import datasets, folders, metadata
 from crnnlib.corpora.folders import artist20, artist20_lists, from_folder
 from crnnlib.corpora.metadata import from_tags
-from crnnlib.corpora.names import is_demo, located
+from crnnlib.corpora.names import is_demo
 from crnnlib.corpora.table import carries, select, summary, validate
 from crnnlib.errors import DataError, ParameterError
+from crnnlib.files import located
 
 __all__ = [
     "artist20_lists",
@@ -73,7 +75,7 @@ def load(source: str | Path | None = None) -> pd.DataFrame:
         from crnnlib.corpora import opengame20
 
         return opengame20.load(small=source != "opengame20")
-    if isinstance(source, str) and re.fullmatch(r"demo(-\w+)?(-.*)?", source) and not Path(source).exists():
+    if isinstance(source, str) and re.fullmatch(r"demo(-.*)?", source) and not Path(source).exists():
         return _demo(source)
     path = located(source)
     return _from_folder(path) if path.is_dir() else _from_file(path, source)
@@ -113,8 +115,6 @@ def _demo(source: str) -> pd.DataFrame:
 
 
 def _from_folder(path: Path) -> pd.DataFrame:
-    from crnnlib.corpora import folders
-
     if folders.is_artist20(path):
         return folders.artist20(path)
     found, _ = folders.walk(path)
@@ -123,8 +123,6 @@ def _from_folder(path: Path) -> pd.DataFrame:
 
 
 def _from_file(path: Path, source: str | Path) -> pd.DataFrame:
-    from crnnlib.corpora import datasets, metadata
-
     if not path.exists():
         near = difflib.get_close_matches(str(source), _NAMES, 1)
         hint = f"; did you mean {near[0]}?" if near else ""

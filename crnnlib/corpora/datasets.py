@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from crnnlib import files
 from crnnlib.corpora import metadata, names, table
 from crnnlib.errors import DataError
 
@@ -61,7 +62,7 @@ def from_fma(path: str | Path, audio: str | Path | None = None) -> pd.DataFrame:
     >>> from_fma("tracks.csv")["seconds"].to_dict()
     {'AWOL/AWOL - A Way Of Life/Food': 30.0}
     """
-    path = names.located(path)
+    path = files.located(path)
     try:
         read = pd.read_csv(path, header=[0, 1], index_col=0, dtype=str, keep_default_na=False, encoding="utf-8")
         columns = {
@@ -134,8 +135,8 @@ def from_jamendo(path: str | Path, audio: str | Path | None = None) -> pd.DataFr
     >>> from_jamendo("raw_30s.tsv")["seconds"].to_dict()
     {'artist_000014/album_000031/track_0000214': 124.6}
     """
-    path = names.located(path)
-    roots = [names.located(audio)] if audio else [path.parent, path.parent / "audio", path.parent / "mp3"]
+    path = files.located(path)
+    roots = [files.located(audio)] if audio else [path.parent, path.parent / "audio", path.parent / "mp3"]
     rows, skipped, listed = [], [], 0
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -165,7 +166,7 @@ def from_jamendo(path: str | Path, audio: str | Path | None = None) -> pd.DataFr
 
 def _fma_audio(path: Path, audio: str | Path | None) -> Path:
     if audio:
-        return names.located(audio)
+        return files.located(audio)
     for name in ("fma_full", "fma_large", "fma_medium", "fma_small"):
         for beside in (path.parent, path.parent.parent):
             if (beside / name).is_dir():

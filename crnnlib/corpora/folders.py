@@ -57,7 +57,7 @@ def walk(folder: str | Path) -> tuple[list[Path], list[str]]:
     >>> walk(tempfile.mkdtemp())
     ([], [])
     """
-    root = names.located(folder)
+    root = files.located(folder)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; expected artist/album/song below it")
     found, skipped, seen = [], [], set()
@@ -251,7 +251,7 @@ def is_artist20(folder: Path) -> bool:
 
 def _find(folder: str | Path | None) -> tuple[Path, Path]:
     """Root with the lists, and the folder with the artists."""
-    start = names.located(folder) if folder else files.home() / "corpora" / "artist20"
+    start = files.located(folder) if folder else files.home() / "corpora" / "artist20"
     for root in (start, start / "artist20"):
         for music in (root / "mp3s-32k", root / "artists"):
             if music.is_dir():
@@ -264,7 +264,7 @@ def _lists(root: Path) -> list[Path]:
 
 
 def _table(folder: str | Path, corpus: str) -> pd.DataFrame:
-    root = names.located(folder)
+    root = files.located(folder)
     found, skipped = walk(root)
     if not found:
         kinds = ", ".join(s[1:] for s in SUFFIXES if s != ".mp3")

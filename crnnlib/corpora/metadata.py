@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from crnnlib import files
 from crnnlib.corpora import folders, names, table
 from crnnlib.errors import DataError
 
@@ -56,7 +57,7 @@ def from_csv(path: str | Path) -> pd.DataFrame:
     >>> from_csv(folder / "mine.csv").index.to_list()
     ['A/B/C']
     """
-    path = names.located(path)
+    path = files.located(path)
     rows, skipped = [], []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -119,7 +120,7 @@ def from_tags(folder: str | Path) -> pd.DataFrame:
     """
     import mutagen
 
-    root = names.located(folder)
+    root = files.located(folder)
     found, skipped = folders.walk(root)
     rows = []
     for path in found:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["NO_ALBUM", "clean", "is_demo", "listed", "located", "number", "slug", "track_id"]
+__all__ = ["NO_ALBUM", "clean", "is_demo", "listed", "number", "slug", "track_id"]
 
 #: Stands for the album of a track that belongs to none; to a split, all of an artist's are one album.
 NO_ALBUM = "(no album)"
@@ -93,29 +93,6 @@ def number(ids: Sequence[str]) -> list[str]:
         taken.add(new)
         numbered.append(new)
     return numbered
-
-
-def located(path: str | Path) -> Path:
-    """Make a path that a user typed absolute.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        ``~`` at its start is the home folder, unless it names an unknown user.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Examples
-    --------
-    >>> located("~/music").is_absolute(), located("~nobody-of-that-name/x").parts[-2]
-    (True, '~nobody-of-that-name')
-    """
-    try:
-        return Path(path).expanduser().absolute()
-    except RuntimeError:
-        return Path(path).absolute()
 
 
 def slug(path: str | Path) -> str:

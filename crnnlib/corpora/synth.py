@@ -34,7 +34,7 @@ def _formants(f, peaks):
 
 @dataclasses.dataclass(frozen=True)
 class _Instrument:
-    """How one instrument sounds; times in seconds, `dark` in hertz."""
+    """How one instrument sounds; times in seconds, `dark` in hertz, of strings the damping, 0 to 1."""
 
     kind: str  # wave, fm, string or bar
     spectrum: str = "saw"

@@ -20,10 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import soundfile
+from plotly.colors import sample_colorscale
+from tqdm.auto import tqdm
 
-from crnnlib import files
+from crnnlib import audio, files
 from crnnlib.errors import DataError, ParameterError
 from crnnlib.figures import theme
+from crnnlib.logmel import LogMel, log_mel
 
 __all__ = ["PIXELS_PER_S", "SR", "Player", "listen_folder", "player", "sounds"]
 
@@ -140,13 +144,9 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
     ... ]
     [('01-Song 1', 4.03), ('02-Song 2', 4.48)]
     """
-    from tqdm.auto import tqdm
-
-    from crnnlib import features
-
     if tracks.empty:
         raise ParameterError("tracks without a song: expected one or more to listen to")
-    settings, made = features.LogMel(sr=SR), []
+    settings, made = LogMel(sr=SR), []
     label = theme.corpus_label(tracks)
     synthetic = label if label.startswith("synthetic") else None
     for track_id, track in tqdm(list(tracks.iterrows()), desc="sound", unit="song", disable=not progress):
@@ -157,7 +157,7 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
         song = _entry(tracks.attrs.get("corpus", "music"), key)
         image = listen_folder() / song["image"]
         if not (image.exists() and (listen_folder() / song["audio"]).exists()):
-            sound = features.load_audio(source, settings)
+            sound = audio.load_audio(source, settings)
             _write(sound, song, source if _fits(source) else None)
         notes = [track["album"], track.get("licence"), synthetic]
         note = " · ".join(one for one in notes if isinstance(one, str))
@@ -166,15 +166,13 @@ def player(tracks: pd.DataFrame, clip_s: float | None = None, progress: bool = T
     return Player(tuple(made), clip_s)
 
 
-def sounds(named: Mapping[str, np.ndarray], sr: int = SR) -> Player:
+def sounds(named: Mapping[str, np.ndarray]) -> Player:
     """Make arrays playable: what a notebook has computed rather than read.
 
     Parameters
     ----------
     named : mapping from str to array, shape (samples,)
-        Mono sound in [-1, 1]; louder is scaled down.
-    sr : int
-        Samples a second.
+        Mono sound in [-1, 1] at 16 kHz; louder is scaled down.
 
     Returns
     -------
@@ -196,10 +194,6 @@ def sounds(named: Mapping[str, np.ndarray], sr: int = SR) -> Player:
     made = []
     for title, sound in named.items():
         sound = np.asarray(sound, np.float32)
-        if sr != SR:
-            import librosa
-
-            sound = librosa.resample(sound, orig_sr=sr, target_sr=SR)
         sound = sound / max(1.0, float(np.abs(sound).max()))
         song = _entry("computed", hashlib.sha256(sound.tobytes()).hexdigest()[:16])
         if not (listen_folder() / song["image"]).exists():
@@ -214,28 +208,20 @@ def _entry(folder: str, key: str) -> dict:
 
 
 def _fits(source: Path) -> bool:
-    import soundfile
-
-    from crnnlib.audio import named
-
     if source.suffix.lower() != ".mp3":
         return False
-    about = soundfile.info(named(source))
+    about = soundfile.info(audio.named(source))
     return about.samplerate == SR and about.channels == 1 and source.stat().st_size < 5000 * about.duration
 
 
 def _write(sound: np.ndarray, song: dict, ready: Path | None) -> None:
-    import soundfile
-
-    from crnnlib import features
-
     with files.atomic(listen_folder() / song["audio"]) as temporary:
         if ready:
             shutil.copyfile(ready, temporary)
         else:
             soundfile.write(temporary, sound, SR, format="MP3", bitrate_mode="CONSTANT", compression_level=0.85)
     # The picture comes last: where it lies, the sound is whole.
-    mel = features.log_mel(np.pad(sound, (0, max(0, 2048 - len(sound)))), features.LogMel(sr=SR))
+    mel = log_mel(np.pad(sound, (0, max(0, 2048 - len(sound)))), LogMel(sr=SR))
     even = mel[: max(len(mel) // 2 * 2, 2)].reshape(-1, 2, mel.shape[1] // 2, 2).mean((1, 3))
     with files.atomic(listen_folder() / song["image"]) as temporary:
         temporary.write_bytes(_png(even.T[::-1]))
@@ -243,8 +229,6 @@ def _write(sound: np.ndarray, song: dict, ready: Path | None) -> None:
 
 def _png(level: np.ndarray) -> bytes:
     """Picture of levels in dB, 60 dB from black to bright: written here, so that no imaging library is needed."""
-    from plotly.colors import sample_colorscale
-
     shades = 64
     index = np.clip((level - level.max() + 60) / 60 * (shades - 1), 0, shades - 1).astype(np.uint8)
     colours = sample_colorscale("Magma", np.linspace(0, 1, shades).tolist(), colortype="tuple")
@@ -262,8 +246,6 @@ def _columns(image: Path) -> int:
 
 
 def _excerpt(audio: Path, seconds: float) -> str:
-    import soundfile
-
     middle = int(max(0.0, (seconds - EXCERPT_S) / 2) * SR)
     sound, _ = soundfile.read(audio, dtype="float32")
     packed = io.BytesIO()

@@ -19,6 +19,7 @@ from crnnlib.voting import Scores, soft_vote
 
 __all__ = ["embedding_map", "points", "timeline"]
 
+_LEADING = 5
 _NAMES = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
 
@@ -81,7 +82,7 @@ def points(
     table["start"] = (0 if scores.start is None else scores.start) * frame_s + table["track_id"].map(before).fillna(0)
     table["clip_s"] = clip_s
     table["predicted"] = np.array(scores.classes, object)[scores.predicted]
-    table["confidence"] = scores.probabilities[np.arange(scores.n), scores.predicted]
+    table["confidence"] = scores.confidence
     table["right"], table["part"] = scores.correct, part
     for method, xy in maps.items():
         table[f"{method}_x"], table[f"{method}_y"] = np.asarray(xy, float).T
@@ -172,33 +173,28 @@ def embedding_map(
     return figure.update_xaxes(bare).update_yaxes(bare)
 
 
-def timeline(
-    clips: Scores, clip_s: float, track_id: str | None = None, top: int = 5, frame_s: float = 0.032
-) -> go.Figure:
+def timeline(clips: Scores, clip_s: float, frame_s: float = 0.032) -> go.Figure:
     """The vote across one song: how probable each of the leading artists is, clip by clip.
 
     Parameters
     ----------
     clips : Scores
-        Clip level, with `start`.
+        Clip level, of one song, with `start`.
     clip_s : float
         Length of a clip in seconds.
-    track_id : str, optional
-        Which song; may be left out if there is but one.
-    top : int
-        How many artists have a row; the others share one more.
     frame_s : float
         Seconds from one frame to the next, ``settings.hop_length / settings.sr``.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        A row of clips per artist, over the song's time, in the order of the soft vote; a click plays from there.
+        A row of clips for each of the five leading artists, in the order of the soft vote, and one that the others
+        share, over the song's time; a click plays from there.
 
     Raises
     ------
     ParameterError
-        If the song is not among the clips, several are and none is named, or the clips have no start.
+        If the clips are of several songs, or have no start.
 
     Examples
     --------
@@ -209,13 +205,11 @@ def timeline(
     ('a', 'z')
     """
     songs = sorted(set(clips.track_id))
-    if clips.start is None or (track_id is None and len(songs) > 1) or (track_id is not None and track_id not in songs):
-        known = ", ".join(songs[:3])
-        raise ParameterError(f"track_id={track_id!r}: expected one song with known starts, of {len(songs)}: {known} …")
-    song = clips.take(clips.track_id == (track_id or songs[0]))
-    song = song.take(np.argsort(song.start, kind="stable"))
+    if clips.start is None or len(songs) > 1:
+        raise ParameterError(f"clips of {len(songs)} songs: expected one, with known starts")
+    song = clips.take(np.argsort(clips.start, kind="stable"))
     vote = soft_vote(song).probabilities[0]
-    lead = np.argsort(-vote, kind="stable")[:top]
+    lead = np.argsort(-vote, kind="stable")[:_LEADING]
     shares = song.probabilities[:, lead].T
     label = labels(song.classes, 24)
     names = [label[song.classes[i]] for i in lead]
@@ -223,7 +217,7 @@ def timeline(
         shares = np.concatenate([shares, 1 - shares.sum(0, keepdims=True)])
         names.append("all others")
     start = song.start * frame_s
-    figure = theme.blank(height=130 + 34 * len(names), meta={"songs": [track_id or songs[0]], "clip_s": clip_s})
+    figure = theme.blank(height=130 + 34 * len(names), meta={"songs": songs, "clip_s": clip_s})
     figure.add_heatmap(
         x=start + clip_s / 2,
         y=names,
