@@ -2,11 +2,12 @@
 
     python benchmarks/loader.py [--frames 94]
 
-Writes a store of random values into a temporary folder, reads it in random crops on one core, and takes as many
-training steps in the same run.
+Writes a store of random values into a temporary folder, reads it in random crops on one core, and takes training steps
+in the same run; then epochs, with Keras' usual one worker, which leaves reading ahead to tf.data, and with two.
 """
 
 import argparse
+import dataclasses
 import os
 import tempfile
 import time
@@ -18,6 +19,9 @@ import numpy as np
 
 from crnnlib import device, features, models
 from crnnlib.clips import Batches, ClipSet
+
+
+STEPS = 50  # of an epoch
 
 
 def synthetic_store(folder, n_tracks, n_song_frames, seed=0):
@@ -52,8 +56,19 @@ def main():
             network.train_on_batch(x, y)
             steps.append(time.perf_counter() - began)
         step = float(np.median(steps))
+        few = dataclasses.replace(clips, song=clips.song[: 16 * STEPS], start=clips.start[: 16 * STEPS])
+        epochs = {1: [], 2: []}
+        for workers in [2] + 5 * [1, 2]:  # the first compiles
+            order = Batches(few, 16, seed=0, random_crop=True)
+            order.workers = workers
+            began = time.perf_counter()
+            network.fit(order, verbose=0, shuffle=False)
+            epochs[workers].append(time.perf_counter() - began)
     share = f"a batch takes {loading / step:.1%} of a training step"
     print(f"{options.frames} frames: {16 / loading:,.0f} clips/s from the store; {share}")
+    print(f"epochs of {STEPS} steps, {STEPS * step:.2f} s each by the median one")
+    for workers, seconds in epochs.items():
+        print(f"  with {workers} of Keras' workers: " + ", ".join(f"{one:.2f}" for one in seconds[-5:]) + " s")
 
 
 if __name__ == "__main__":
