@@ -20,7 +20,6 @@ import numpy as np
 from crnnlib import device, features, models
 from crnnlib.clips import Batches, ClipSet
 
-
 STEPS = 50  # of an epoch
 
 
