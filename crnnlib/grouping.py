@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from crnnlib.corpora.names import listed
 from crnnlib.errors import DataError, ParameterError
 
-__all__ = ["classes", "deal", "fill", "flat", "share", "shuffled"]
+__all__ = ["classes", "deal", "fill", "flat", "n_songs", "share", "shuffled"]
 
 Unit = list[str]
 
@@ -171,6 +171,29 @@ def flat(units: Iterable[Iterable[str]]) -> list[str]:
     ['a', 'b', 'c']
     """
     return list(chain.from_iterable(units))
+
+
+def n_songs(album: Unit, songs: Iterable[Unit]) -> int:
+    """Count the songs of an album, those of equal audio once.
+
+    Parameters
+    ----------
+    album : list of str
+        Its track ids.
+    songs : iterable of Unit
+        The songs of its class, as `classes` gives them.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> n_songs(["a", "b", "c"], [["a", "b"], ["c"], ["d"]])
+    2
+    """
+    within = set(album)
+    return sum(song[0] in within for song in songs)
 
 
 def share(n: int, of_one: float) -> int:

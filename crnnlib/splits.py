@@ -11,13 +11,15 @@ one, on songs of that.
 """
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from crnnlib.errors import DataError, ParameterError
-from crnnlib.grouping import classes, deal, fill, flat, share, shuffled
+from crnnlib.grouping import classes, deal, fill, flat, n_songs, share, shuffled
 from crnnlib.partition import Split, design
 
 __all__ = ["Split", "album_folds", "album_split", "design", "matched_pair", "official", "song_folds", "song_split"]
@@ -146,7 +148,7 @@ def album_split(tracks: pd.DataFrame, seed: int = 0, label: str = "artist", same
     for name, albums in classes(tracks, label, same, least=2, albums=True).items():
         albums = shuffled(albums, rng)
         if len(albums) == 2:  # the one left to train on has to spare songs for validation
-            albums.sort(key=lambda album: sum(unit[0] in album for unit in songs[name]) > 1)
+            albums.sort(key=lambda album: n_songs(album, songs[name]) > 1)
         n = share(len(albums), 1 / _ALBUMS)
         parts.append(_hold_out(albums[:n], albums[n:], songs[name], rng))
     return _gather("album", parts)
@@ -190,8 +192,9 @@ def album_folds(
     rng = np.random.default_rng(seed)
     for turn, (name, albums) in enumerate(of_class.items()):
         albums = shuffled(albums, rng)
-        if (len(albums), k) == (3, 2) and len(albums[1]) == 1:  # which the test of the other two would leave alone
-            longest = max((0, 2), key=lambda number: len(albums[number]))
+        sizes = [n_songs(album, songs[name]) for album in albums]
+        if (len(albums), k) == (3, 2) and sizes[1] == 1:  # which the test of the other two would leave alone
+            longest = max((0, 2), key=lambda number: sizes[number])
             albums[1], albums[longest] = albums[longest], albums[1]
         for fold, (tested, rest) in zip(folds, deal(albums, k, turn), strict=True):
             fold.append(_hold_out(tested, shuffled(rest, rng), songs[name], rng))
@@ -288,6 +291,6 @@ def _gather(name: str, parts: list) -> Split:
 
 
 def _whole(k: int) -> int:
-    if k != int(k) or k < 2:
+    if not isinstance(k, numbers.Real) or not 2 <= k < math.inf or k != int(k):
         raise ParameterError(f"k={k!r}: expected a whole number of folds, at least 2")
     return int(k)

@@ -138,9 +138,9 @@ def several_albums(tracks: pd.DataFrame, label: str = "artist", same=(), folds: 
     >>> several_albums(opengame20.listing())["artist"].nunique()
     7
     """
-    albums = grouping.classes(tracks, label, same, albums=True, songs=1)
+    albums, units = (grouping.classes(tracks, label, same, albums=whole, songs=1) for whole in (True, False))
     least = folds or 2
-    songs = {name: [len(unit) for unit in units] for name, units in albums.items()}
+    songs = {name: [grouping.n_songs(album, units[name]) for album in own] for name, own in albums.items()}
     wide = [name for name, of in songs.items() if len(of) >= least and sum(of) >= 3]
     if folds:
         wide = [name for name in wide if sum(songs[name]) - max(songs[name]) >= 2]

@@ -257,6 +257,21 @@ def test_a_corpus_that_cannot_carry_a_split_is_refused_with_what_to_do(draw, tra
         DRAWS[draw](tracks, **options)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_an_album_of_one_recording_is_never_all_that_a_fold_trains_on(seed):
+    tracks = table([[5, 5, 2], [5, 5, 5]])
+    same = [[track_id for track_id in tracks.index if track_id.startswith("artist 00/album 2")]]
+    for fold in splits.album_folds(tracks, 2, seed, same=same):
+        assert {track_id[:9] for track_id in fold.train} == {"artist 00", "artist 01"}
+        assert {track_id[:9] for track_id in fold.validation} == {"artist 00", "artist 01"}
+
+
+@pytest.mark.parametrize("k", [float("nan"), float("inf"), "three"])
+def test_folds_are_a_whole_number(k):
+    with pytest.raises(ParameterError, match="whole number of folds"):
+        splits.album_folds(ARTIST20, k=k)
+
+
 def test_equal_audio_of_two_artists_is_refused():
     same = [("artist 00/album 0/song 00", "artist 01/album 0/song 00")]
     with pytest.raises(DataError, match="one unit, but artist is artist 00; artist 01"):

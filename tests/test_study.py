@@ -80,6 +80,13 @@ def test_album_splits_keep_artists_with_several_albums(tracks):
     assert set(study.several_albums(tracks, same=[both]).artist) == {"Bo Diddley", "Çelik"}  # one recording on both
 
 
+def test_album_splits_leave_out_whose_albums_hold_a_single_recording_each(tracks):
+    same = [list(album.index) for _, album in tracks[tracks.artist == "Ada"].groupby("album")]
+    wide = study.several_albums(tracks, same=same)
+    assert set(wide.artist) == {"Bo Diddley", "Çelik"}
+    assert study.several_albums(tracks, same=same[:1], folds=2).equals(wide)
+
+
 def test_album_folds_leave_out_who_cannot_be_tested_in_them(tracks):
     few = tracks[(tracks.artist != "Ada") | (tracks.album == "First") | (tracks.title == tracks.title.iloc[0])]
     assert few[few.artist == "Ada"].groupby("album").size().tolist() == [4, 1]
